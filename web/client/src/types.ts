@@ -1,0 +1,306 @@
+/**
+ * The public types of @chorale/client: what an app, and @chorale/react, may rely on.
+ * Words are those of docs/glossary.md; rule numbers are those of docs/protocol.md.
+ */
+
+/** Stops a subscription, a claim or a listener. Calling it twice does nothing. */
+export type Unsubscribe = () => void;
+
+/**
+ * A value that changes. `getSnapshot` returns the same reference until the value changed, so a store can be handed to React's
+ * `useSyncExternalStore` as it is. Both methods are bound.
+ */
+export interface Store<T> {
+  readonly getSnapshot: () => T;
+  readonly subscribe: (listener: () => void) => Unsubscribe;
+}
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+// ---------------------------------------------------------------- connection
+
+/** What the connection is doing, for a person to see. */
+export type ConnectionStatus =
+  | "idle" // nobody needs it
+  | "connecting" // first attempt
+  | "connected"
+  | "reconnecting" // was connected, is coming back
+  | "offline" // the browser says that there is no network; still trying, slowly
+  | "needs-auth" // the token was refused and a new one as well
+  | "failed" // the server refused for good
+  | "closed"; // client.close()
+
+export interface ConnectionSnapshot {
+  readonly status: ConnectionStatus;
+  /** True while connected, and during a blip of less than `blipMs` (default 5 s). */
+  readonly isConnected: boolean;
+  /** Attempts since the last stable connection. */
+  readonly attempt: number;
+  /** When the next attempt is due (ms since 1970), while waiting. */
+  readonly retryAt?: number;
+  /** Round trip of the newest heartbeat in ms. */
+  readonly latencyMs?: number;
+  readonly error?: ChoraleErrorLike;
+}
+
+/** An error with a stable code and a word on whether trying again makes sense. */
+export interface ChoraleErrorLike extends Error {
+  readonly code: string;
+  readonly retryable: boolean;
+}
+
+export interface RealtimeClientOptions {
+  /** The server, e.g. `http://127.0.0.1:4000`; `ws:` and `wss:` are accepted too. */
+  url: string;
+  /** Called before each connection and join, and before the token expires. */
+  getToken: () => string | Promise<string>;
+  /** The environment: replace parts of it in tests, or on a platform without WebSocket. */
+  platform?: Partial<Platform>;
+  /** How long a lost connection stays `isConnected`. Default 5,000 ms. */
+  blipMs?: number;
+  /** How long a channel nobody holds stays joined. Default 1,000 ms. */
+  releaseMs?: number;
+}
+
+/** Everything the client takes from outside. Nothing else in it reads a clock, draws a random number or opens a socket. */
+export interface Platform {
+  now(): number;
+  random(): number;
+  setTimeout(fn: () => void, ms: number): unknown;
+  clearTimeout(handle: unknown): void;
+  uuid(): string;
+  openSocket(url: string): SocketLike;
+  /** False only when the platform is sure that there is no network. */
+  isOnline(): boolean;
+  isVisible(): boolean;
+  /** Tells about online, offline, visible, hidden and woken. */
+  onHint(listener: (hint: "online" | "offline" | "visible" | "hidden" | "woken") => void): Unsubscribe;
+  /** Where errors of listeners go. Default: `reportError` or `console.error`. */
+  reportError(error: unknown): void;
+}
+
+export interface SocketLike {
+  send(data: string): void;
+  close(code?: number, reason?: string): void;
+  onopen: (() => void) | null;
+  onmessage: ((data: string) => void) | null;
+  onclose: ((code: number, reason: string) => void) | null;
+}
+
+export interface RealtimeClient {
+  /** UUIDv7 of this tab or process. */
+  readonly clientId: string;
+  readonly connection: Store<ConnectionSnapshot>;
+  readonly channels: ChannelManager;
+  /** How many of this client's writes have not settled. */
+  readonly pendingCount: Store<number>;
+  /** Keeps the connection open until released, with or without channels. Made and dropped by RealtimeProvider. */
+  retain(): Unsubscribe;
+  /** Tries again at once, from whatever state but closed. */
+  reconnect(): void;
+  /** Ends everything. Pending writes settle as `unknown`. Idempotent. */
+  close(): void;
+  on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): Unsubscribe;
+}
+
+export interface ClientEvents {
+  /** Somebody's concurrent write won over one of this client's. */
+  conflict: Conflict;
+  /** A write was refused; its text is in `mutation`. */
+  mutationFailed: MutationFailure;
+  /** Messages were lost to this client: whoever derives state from them must load it again. */
+  resync: { channel: string; reason: ResyncReason };
+  error: ChoraleErrorLike;
+}
+
+export type ResyncReason = "epoch" | "truncated" | "future";
+
+export interface Conflict {
+  readonly channel: string;
+  readonly collection: string;
+  readonly recordId: string;
+  readonly field: string;
+  readonly mine: Json | undefined;
+  readonly theirs: Json | undefined;
+  /** Who wrote `theirs` (token `sub`), when known. */
+  readonly by?: string;
+}
+
+export interface MutationFailure {
+  readonly channel: string;
+  readonly collection: string;
+  readonly recordId: string;
+  readonly op: MutationOp;
+  readonly outcome: Exclude<Outcome, { status: "applied" | "noop" }>;
+  /** What the person had written. */
+  readonly fields: Readonly<Record<string, Json>>;
+}
+
+// ---------------------------------------------------------------- channels
+
+export interface ChannelOptions {
+  name: string;
+  /** Take part in presence. Default false. */
+  presence?: boolean;
+  /** Wait for the server's acknowledgement in `publish`. Default true. */
+  ack?: boolean;
+  /** Private channels are governed by the server's rules; collections exist only there. Default true. */
+  private?: boolean;
+  /** Deliver this client's own broadcasts to its own listeners. Default false. */
+  self?: boolean;
+}
+
+export interface ChannelManager {
+  /**
+   * Claims a channel. All claims of one name share one membership, which begins with the first claim and ends `releaseMs` after the
+   * last one was released. Options add up: presence is on when any claim wants it.
+   */
+  getChannel(options: ChannelOptions): Channel;
+  /** Names of the channels that are claimed or still joined. */
+  list(): readonly string[];
+}
+
+export type ChannelStatus = "idle" | "joining" | "joined" | "rejoining" | "refused" | "closed";
+
+export interface ChannelSnapshot {
+  readonly status: ChannelStatus;
+  /** True from the first `synced` on: what is shown is what the server had. */
+  readonly isSynced: boolean;
+  readonly error?: ChoraleErrorLike;
+}
+
+export interface Message<P = Json> {
+  readonly id: string;
+  readonly channel: string;
+  readonly event: string;
+  readonly payload: P;
+  /** Place in the channel's log; absent for ephemeral messages. */
+  readonly offset?: number;
+  /** True when it came from the log, after a reconnect or by replay. */
+  readonly replayed: boolean;
+}
+
+export interface PublishOptions {
+  ack?: boolean;
+  /** Deliver without logging: cursors, typing. Never queued while disconnected, never acknowledged. */
+  ephemeral?: boolean;
+  /** Identity of the message; publishing the same id again does nothing (B2). Default: a new UUIDv7. */
+  id?: string;
+}
+
+/** One claim on a channel. */
+export interface Channel {
+  readonly name: string;
+  readonly status: Store<ChannelSnapshot>;
+  readonly presence: Presence;
+  /**
+   * Publishes a message. Resolves when it is in the log (with ack) or was handed to the socket (without). While disconnected a
+   * logged message waits, and is sent once. Rejects with a ChoraleError when it is refused.
+   */
+  publish(event: string, payload: Json, options?: PublishOptions): Promise<{ id: string; offset?: number }>;
+  /** Listens to one event, or to `"*"`. Messages are handed over once each, in log order (R1). */
+  on<P = Json>(event: string, listener: (message: Message<P>) => void): Unsubscribe;
+  /** Lets a handler take the events it names, one at a time, in log order. */
+  use<P>(handler: MessageHandler<P>): Unsubscribe;
+  collection<T extends RecordShape = RecordShape>(name: string): Collection<T>;
+  /** Gives the claim back. Idempotent. */
+  release(): void;
+}
+
+/** What `Channel.use` takes; BaseMessageHandler implements it. */
+export interface MessageHandler<P = Json> {
+  readonly event: string | readonly string[];
+  parse?(payload: unknown): P;
+  handleMessage(message: Message<P>): void | Promise<void>;
+  onError?(error: unknown, message: Message): void;
+  /** Messages were missed; load again what was derived from them. */
+  onResync?(reason: ResyncReason): void;
+}
+
+// ---------------------------------------------------------------- presence
+
+export interface PresenceMember<P = Record<string, Json>> {
+  readonly key: string;
+  /** Newest state of the key; `states` has one per connection. */
+  readonly state: P;
+  readonly states: readonly P[];
+  readonly isSelf: boolean;
+}
+
+export interface Presence {
+  /** All members, ordered by key. Stable reference until somebody changes. */
+  readonly members: Store<readonly PresenceMember[]>;
+  /** Says something of oneself; said again after each reconnect. Coalesced: newest wins. */
+  set(state: Record<string, Json>): void;
+  /** Changes some of it. */
+  update(part: Record<string, Json>): void;
+  clear(): void;
+}
+
+// ---------------------------------------------------------------- collections
+
+/** An app's record: an object with fields. `id` and the metadata are added by Chorale. */
+export type RecordShape = object;
+
+/** What Chorale knows of a record beside its fields. */
+export interface RecordMeta {
+  readonly id: string;
+  readonly version: number;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly updatedAt: number;
+  readonly updatedBy: string;
+}
+
+/** A record as an app sees it: frozen, the same reference until it changes. Fields, sets (sorted arrays) and counters side by side. */
+export type Rec<T extends RecordShape> = Readonly<T> & RecordMeta;
+
+export type MutationOp = "put" | "patch" | "delete" | "restore";
+
+/** How one write stands. Absent for records without unsettled writes. */
+export interface RecordStatus {
+  readonly pending: number;
+  /** The newest refused write, until dismissed or retried. */
+  readonly failed?: MutationFailure;
+}
+
+export interface CollectionSnapshot<T extends RecordShape> {
+  /** Every record that is not deleted, own pending writes included, ordered by id. */
+  readonly records: readonly Rec<T>[];
+  readonly byId: ReadonlyMap<string, Rec<T>>;
+  /** Records with unsettled or refused writes. */
+  readonly status: ReadonlyMap<string, RecordStatus>;
+  /** True until the first `synced`. */
+  readonly isLoading: boolean;
+}
+
+export type Outcome =
+  | { status: "applied"; offset: number; lost?: readonly string[] }
+  | { status: "noop"; offset: number }
+  | { status: "superseded" | "exists" | "gone"; offset: number }
+  | { status: "rejected"; offset?: number; code: string; message: string; path?: string; current?: Json }
+  | { status: "unknown" };
+
+/** A write that was made. Outcomes are data: neither promise ever rejects. */
+export interface Mutation {
+  readonly id: string;
+  readonly recordId: string;
+  /** Settles when the server has said what became of it and the collection shows that. */
+  readonly settled: Promise<Outcome>;
+}
+
+/** Values for a patch: fields by name; a set as the whole new array (turned into adds and removes), counters by `{ increment: n }`. */
+export type Patch<T extends RecordShape> = { [K in keyof T]?: T[K] | { increment: number } };
+
+export interface Collection<T extends RecordShape = RecordShape> {
+  readonly name: string;
+  readonly snapshot: Store<CollectionSnapshot<T>>;
+  /** Makes a record; the id is a new UUIDv7 unless given. It is in the snapshot when this returns. */
+  add(value: T & { id?: string }): Mutation;
+  patch(id: string, patch: Patch<T>, options?: { ifVersion?: number }): Mutation;
+  delete(id: string): Mutation;
+  /** Revives a deleted record, and may change it in the same write. */
+  restore(id: string, patch?: Patch<T>): Mutation;
+  /** Forgets a refused write that the app has dealt with. */
+  dismiss(id: string): void;
+}
