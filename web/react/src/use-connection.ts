@@ -1,0 +1,26 @@
+import type { ConnectionSnapshot } from "@chorale/client";
+import { useMemo } from "react";
+import { useRealtimeContext } from "./context.ts";
+import { useStore } from "./use-store.ts";
+
+const ON_SERVER: ConnectionSnapshot = Object.freeze({ status: "idle", isConnected: false, attempt: 0 });
+
+const everything = (connection: ConnectionSnapshot) => connection;
+
+/**
+ * How the connection is doing. A heartbeat changes `latencyMs`, so a component that only wants to know whether it is connected says so:
+ *
+ *     const isConnected = useConnection((connection) => connection.isConnected);
+ *
+ * `select` returns a part of the snapshot, not something made of it: what it returns is compared with `Object.is`.
+ */
+export function useConnection(): ConnectionSnapshot;
+export function useConnection<S>(select: (connection: ConnectionSnapshot) => S): S;
+export function useConnection(select: (connection: ConnectionSnapshot) => unknown = everything): unknown {
+  const { connection } = useRealtimeContext().client;
+  const store = useMemo(
+    () => ({ subscribe: connection.subscribe, getSnapshot: () => select(connection.getSnapshot()) }),
+    [connection, select],
+  );
+  return useStore(store, select(ON_SERVER));
+}
