@@ -1,0 +1,191 @@
+package collection
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// reduce says what a mutation makes of a record (rules M2, M3, M6). rec is nil
+// for a record that is not there. The mutation is well-formed, its stamp
+// clamped; now is Unix ms, by the author's subject. It is pure: rec and m stay
+// as they are, though the result may share parts of both. next is rec unless
+// the status is applied.
+//
+// An applied change carries what won (M7). next.Version is rec's: the new one
+// is not known before the append.
+func reduce(rec *protocol.Record, m *protocol.Mutation, stamp protocol.Stamp, now int64, by string) (next *protocol.Record, change protocol.Change) {
+	change = protocol.Change{
+		Collection: m.Collection, Record: m.Record, Op: m.Op, Client: m.Client, N: m.N, ID: m.ID,
+		By: by, Time: now, Base: m.Base,
+	}
+	next, change.Status = rec, protocol.StatusApplied
+	switch deleted := rec != nil && rec.Deleted != ""; m.Op {
+	case protocol.OpPut:
+		if rec != nil {
+			change.Status = protocol.StatusExists
+			return next, change
+		}
+		merged := newMerge(&protocol.Record{ID: m.Record, CreatedBy: by, CreatedAt: now}, stamp, &change)
+		merged.takeWhole(m)
+		next = merged.next
+	case protocol.OpPatch:
+		if rec == nil || deleted {
+			change.Status = protocol.StatusGone
+			return next, change
+		}
+		merged := newMerge(rec, stamp, &change)
+		merged.take(m)
+		if change.Status = merged.status(); change.Status != protocol.StatusApplied {
+			return next, withoutContent(change)
+		}
+		change.Stamp, next = stamp, merged.next
+	case protocol.OpDelete:
+		if rec == nil || deleted {
+			change.Status = protocol.StatusNoop
+			return next, change
+		}
+		tombstone := *rec
+		tombstone.Deleted = stamp
+		change.Stamp, next = stamp, &tombstone
+	case protocol.OpRestore:
+		switch {
+		case !deleted:
+			change.Status = protocol.StatusNoop
+			return next, change
+		case stamp < rec.Deleted:
+			change.Status = protocol.StatusSuperseded
+			return next, change
+		}
+		merged := newMerge(rec, stamp, &change)
+		merged.takeWhole(m)
+		merged.next.Deleted = ""
+		next = merged.next
+	}
+	next.UpdatedBy, next.UpdatedAt = by, now
+	return next, change
+}
+
+// withoutContent is a change of which nothing won.
+func withoutContent(change protocol.Change) protocol.Change {
+	change.Fields, change.Sets, change.Counters, change.Lost = nil, nil, nil, nil
+	return change
+}
+
+// A merge takes a mutation's content into a copy of a record and notes in the
+// change what won and what lost.
+type merge struct {
+	next   *protocol.Record
+	stamp  protocol.Stamp
+	change *protocol.Change
+}
+
+// newMerge copies the record and its maps. Slices and inner maps stay shared
+// until takeSet replaces them.
+func newMerge(rec *protocol.Record, stamp protocol.Stamp, change *protocol.Change) merge {
+	next := *rec
+	next.Fields, next.Stamps = orMake(maps.Clone(rec.Fields)), orMake(maps.Clone(rec.Stamps))
+	next.Sets, next.SetStamps = maps.Clone(rec.Sets), maps.Clone(rec.SetStamps)
+	next.Counters = maps.Clone(rec.Counters)
+	return merge{next: &next, stamp: stamp, change: change}
+}
+
+// takeWhole is take for an operation whose change carries the whole record, so
+// that a set may come to be without an element.
+func (g merge) takeWhole(m *protocol.Mutation) {
+	g.take(m)
+	for name := range m.Sets {
+		if g.next.Sets[name] == nil {
+			g.next.Sets = orMake(g.next.Sets)
+			g.next.Sets[name] = []string{}
+		}
+	}
+	lost := g.change.Lost
+	*g.change = withoutContent(*g.change)
+	g.change.Lost, g.change.State = lost, g.next
+}
+
+func (g merge) take(m *protocol.Mutation) {
+	for name, value := range m.Fields {
+		if g.stamp < g.next.Stamps[name] {
+			g.change.Lost = append(g.change.Lost, name)
+			continue
+		}
+		g.next.Fields[name], g.next.Stamps[name] = value, g.stamp
+		g.change.Fields = orMake(g.change.Fields)
+		g.change.Fields[name] = value
+	}
+	for name, elements := range m.Sets {
+		g.takeSet(name, elements)
+	}
+	for name, delta := range m.Counters {
+		g.next.Counters = orMake(g.next.Counters)
+		g.next.Counters[name] += delta
+		g.change.Counters = orMake(g.change.Counters)
+		g.change.Counters[name] = g.next.Counters[name]
+	}
+	slices.Sort(g.change.Lost)
+}
+
+// takeSet merges per element, newest stamp wins. A set is named in Lost once,
+// however many of its elements lost.
+func (g merge) takeSet(name string, elements map[string]bool) {
+	won := make(map[string]bool, len(elements))
+	for element, added := range elements {
+		if sign := g.next.SetStamps[name][element]; sign == "" || g.stamp >= protocol.Stamp(sign[1:]) {
+			won[element] = added
+		}
+	}
+	if len(won) < len(elements) {
+		g.change.Lost = append(g.change.Lost, name)
+	}
+	if len(won) == 0 {
+		return
+	}
+	present, stamps := slices.Clone(g.next.Sets[name]), orMake(maps.Clone(g.next.SetStamps[name]))
+	for element, added := range won {
+		at, found := slices.BinarySearch(present, element)
+		switch {
+		case added && !found:
+			present = slices.Insert(present, at, element)
+		case !added && found:
+			present = slices.Delete(present, at, at+1)
+		}
+		stamps[element] = signed(added, g.stamp)
+	}
+	if present == nil {
+		present = []string{} // a set whose elements were all removed is still a set
+	}
+	g.next.Sets, g.next.SetStamps = orMake(g.next.Sets), orMake(g.next.SetStamps)
+	g.next.Sets[name], g.next.SetStamps[name] = present, stamps
+	g.change.Sets = orMake(g.change.Sets)
+	g.change.Sets[name] = won
+}
+
+// status is the outcome of a patch: superseded when all of it lost, noop when
+// there was nothing in it.
+func (g merge) status() protocol.Status {
+	switch c := g.change; {
+	case len(c.Fields)+len(c.Sets)+len(c.Counters) > 0:
+		return protocol.StatusApplied
+	case len(c.Lost) > 0:
+		return protocol.StatusSuperseded
+	default:
+		return protocol.StatusNoop
+	}
+}
+
+func signed(added bool, stamp protocol.Stamp) string {
+	if added {
+		return "+" + string(stamp)
+	}
+	return "-" + string(stamp)
+}
+
+func orMake[M ~map[K]V, K comparable, V any](m M) M {
+	if m == nil {
+		return make(M)
+	}
+	return m
+}
