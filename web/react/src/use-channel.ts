@@ -1,5 +1,5 @@
 import type { Channel, ChannelSnapshot, Json, PublishOptions } from "@chorale/client";
-import { useCallback } from "react";
+import { useCallback, useMemo } from "react";
 import { type ChannelRef, type ClaimKey, claimKey } from "./claims.ts";
 import { useRealtimeContext } from "./context.ts";
 import { useChannelStore } from "./use-store.ts";
@@ -33,7 +33,7 @@ export function useChannel(ref: ChannelRef): UseChannel {
   const channel = useChannelStore<Channel | undefined>(key, itself, undefined);
   const snapshot = useChannelStore(key, statusOf, IDLE);
   const publish = usePublish(key);
-  return { ...snapshot, channel, publish };
+  return useMemo(() => ({ ...snapshot, channel, publish }), [snapshot, channel, publish]);
 }
 
 /** A stable `publish` that holds the channel until the message was dealt with. */

@@ -1,5 +1,5 @@
 import type { ChoraleErrorLike, ConnectionStatus, RealtimeClient, Unsubscribe } from "@chorale/client";
-import { useMemo } from "react";
+import { useCallback, useMemo } from "react";
 import { useRealtimeContext } from "./context.ts";
 import { NO_INTERVIEWS } from "./interview-feed.ts";
 import type { Interview } from "./interviews.ts";
@@ -31,6 +31,7 @@ export function useRealtime(): UseRealtime {
   const pendingCount = useStore(client.pendingCount, 0);
   const { interviews, error: projectError } = useStore(feed, NO_INTERVIEWS);
   const error = connectionError ?? projectError;
+  const reconnect = useCallback(() => client.reconnect(), [client]);
 
   return useMemo(
     () => ({
@@ -40,9 +41,9 @@ export function useRealtime(): UseRealtime {
       error,
       subscribeToProject: feed.subscribeToProject,
       pendingCount,
-      reconnect: () => client.reconnect(),
+      reconnect,
       client,
     }),
-    [interviews, isConnected, status, error, feed, pendingCount, client],
+    [interviews, isConnected, status, error, feed, pendingCount, reconnect, client],
   );
 }

@@ -1,0 +1,12 @@
+import { defineConfig } from "tsdown";
+
+export default defineConfig({
+  entry: "src/index.ts",
+  format: "esm",
+  platform: "neutral",
+  target: "es2022",
+  outExtensions: () => ({ js: ".mjs", dts: ".d.mts" }),
+  dts: true,
+  // Server components import the package as a client boundary.
+  outputOptions: { banner: (chunk) => (chunk.fileName.endsWith(".mjs") ? '"use client";' : "") },
+});

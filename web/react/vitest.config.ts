@@ -1,0 +1,27 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+// Both packages from their sources, so that no test runs against an old build.
+const sources = [
+  { find: /^@chorale\/client$/, replacement: here("../client/src/index.ts") },
+  { find: /^@chorale\/client\/(notes|testing)$/, replacement: here("../client/src/$1.ts") },
+  { find: /^@chorale\/react$/, replacement: here("src/index.ts") },
+];
+
+// REACT=18 runs the same tests on the oldest React that is supported.
+const react18 = ["react", "react-dom", "@testing-library/react"].map((name) => ({
+  find: new RegExp(`^${name}(?=/|$)`),
+  replacement: here(`compat/react18/node_modules/${name}`),
+}));
+
+export default defineConfig({
+  resolve: { alias: process.env.REACT === "18" ? [...sources, ...react18] : sources },
+  test: {
+    environment: "happy-dom",
+    include: ["test/**/*.test.{ts,tsx}"],
+    setupFiles: ["test/setup.ts"],
+    typecheck: { enabled: process.env.REACT !== "18", include: ["test/**/*.test-d.{ts,tsx}"], tsconfig: "tsconfig.json" },
+  },
+});
