@@ -1,3 +1,4 @@
+import type { Unsubscribe } from "@chorale/client";
 import { act, renderHook } from "@testing-library/react";
 import { describe, expect, test } from "vitest";
 import {
@@ -30,7 +31,10 @@ describe("useRealtime", () => {
     const shown = () => result.current.interviews.map(({ id, projectId }) => `${projectId}${id}`);
 
     const { subscribeToProject } = result.current;
-    const ends = act(() => [subscribeToProject("a"), subscribeToProject("a"), subscribeToProject("b")]);
+    const ends: Unsubscribe[] = [];
+    act(() => {
+      for (const project of ["a", "a", "b"]) ends.push(subscribeToProject(project));
+    });
     expect(shown()).toEqual(["a1", "b2", "a3"]);
     expect(result.current.subscribeToProject).toBe(subscribeToProject);
 
