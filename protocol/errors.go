@@ -89,16 +89,17 @@ const (
 
 // Limits of section 2 and 4.
 const (
-	MaxFrameBytes  = 5_000_000
-	MaxRecordBytes = 256 << 10
-	MaxTopicBytes  = 255
-	MaxEventBytes  = 255
-	MaxReplay      = 1000
-	DefaultReplay  = 25
-	OutcomesKept   = 64
-	RecordsPerPage = 500
-	MaxCollections = 16
-	MaxFieldNames  = 64
-	MaxSetElements = 1000
-	MaxIDBytes     = 128
+	MaxFrameBytes    = 5_000_000
+	MaxRecordBytes   = 256 << 10
+	MaxPresenceBytes = 16 << 10
+	MaxTopicBytes    = 255
+	MaxEventBytes    = 255
+	MaxReplay        = 1000
+	DefaultReplay    = 25
+	OutcomesKept     = 64
+	RecordsPerPage   = 500
+	MaxCollections   = 16
+	MaxFieldNames    = 64
+	MaxSetElements   = 1000
+	MaxIDBytes       = 128
 )

@@ -205,3 +205,20 @@ type ConflictError struct {
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("key %q is at version %d", e.Current.Key, e.Current.Version)
 }
+
+// JoinBinary makes the Data of a KindBinary entry. event is at most 255 bytes.
+func JoinBinary(event string, payload []byte) []byte {
+	out := make([]byte, 0, 1+len(event)+len(payload))
+	out = append(out, byte(len(event)))
+	out = append(out, event...)
+	return append(out, payload...)
+}
+
+// SplitBinary takes apart what JoinBinary made.
+func SplitBinary(data []byte) (event string, payload []byte) {
+	if len(data) == 0 || len(data) < 1+int(data[0]) {
+		return "", nil
+	}
+	n := 1 + int(data[0])
+	return string(data[1:n]), data[n:]
+}

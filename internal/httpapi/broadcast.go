@@ -1,0 +1,172 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+const (
+	maxBody  = 8 << 20 // of a request
+	maxBatch = 1000    // messages in one request
+)
+
+type batchMessage struct {
+	Topic   string          `json:"topic"`
+	Event   string          `json:"event"`
+	Payload json.RawMessage `json:"payload"`
+	Private bool            `json:"private"`
+	ID      string          `json:"id"`
+}
+
+// batch is POST /api/broadcast. It is all or nothing up to the first write:
+// every message is checked before the first is published. Private ones that the
+// caller may not write are passed over, as upstream does.
+func (a *API) batch(w http.ResponseWriter, r *http.Request) {
+	id := a.identify(w, r)
+	if id == nil {
+		return
+	}
+	var body struct {
+		Messages []batchMessage `json:"messages"`
+	}
+	data, ok := readBody(w, r)
+	if !ok {
+		return
+	}
+	if err := json.Unmarshal(data, &body); err != nil {
+		unprocessable(w, "messages", "is not an array of messages: "+err.Error())
+		return
+	}
+	if len(body.Messages) > maxBatch {
+		writeJSON(w, http.StatusTooManyRequests, map[string]string{"message": "Too many messages to broadcast, please reduce the batch size"})
+		return
+	}
+	for i, m := range body.Messages {
+		if why := m.fault(); why != "" {
+			unprocessable(w, "messages", fmt.Sprintf("%d: %s", i, why))
+			return
+		}
+	}
+	for _, m := range body.Messages {
+		name := protocol.Channel{Name: m.Topic, Private: m.Private}
+		if a.opts.Policy().Channel(name).May(auth.Publish, id) != nil {
+			continue
+		}
+		write := engine.Write{Kind: engine.KindMessage, ID: orNew(m.ID), Data: protocol.NewBroadcast(m.Event, m.Payload).Body}
+		if err := a.publish(r, name, write); err != nil {
+			a.unavailable(w, err)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+func (m *batchMessage) fault() string {
+	var object map[string]json.RawMessage
+	fault := protocol.CheckChannelName(m.Topic)
+	switch {
+	case fault != nil:
+		return "topic: " + fault.Message
+	case m.Event == "":
+		return "event: can't be blank"
+	case len(m.Event) > protocol.MaxEventBytes:
+		return "event: is longer than 255 bytes"
+	case json.Unmarshal(m.Payload, &object) != nil || object == nil:
+		return "payload: must be an object"
+	case len(m.ID) > protocol.MaxIDBytes:
+		return fmt.Sprintf("id: is longer than %d bytes", protocol.MaxIDBytes)
+	case len(m.Payload) > protocol.MaxFrameBytes:
+		return "Payload size exceeds tenant limit"
+	}
+	return ""
+}
+
+func orNew(id string) string {
+	if id == "" {
+		return uuid.NewString()
+	}
+	return id
+}
+
+// single is POST /api/broadcast/{topic}/events/{event}.
+func (a *API) single(w http.ResponseWriter, r *http.Request) {
+	id := a.identify(w, r)
+	if id == nil {
+		return
+	}
+	name := protocol.Channel{Name: r.PathValue("topic"), Private: r.URL.Query().Get("private") == "true"}
+	event := r.PathValue("event")
+	if fault := protocol.CheckChannelName(name.Name); fault != nil {
+		unprocessable(w, "topic", fault.Message)
+		return
+	}
+	if len(event) > protocol.MaxEventBytes {
+		unprocessable(w, "event", "is longer than 255 bytes")
+		return
+	}
+	write, ok := singleWrite(w, r, event)
+	if !ok {
+		return
+	}
+	if a.opts.Policy().Channel(name).May(auth.Publish, id) != nil {
+		writeJSON(w, http.StatusForbidden, map[string]string{"message": "Unauthorized"})
+		return
+	}
+	if err := a.publish(r, name, write); err != nil {
+		a.unavailable(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// singleWrite reads the body by its content type, or answers why not.
+func singleWrite(w http.ResponseWriter, r *http.Request, event string) (engine.Write, bool) {
+	kind := "application/json"
+	if header := r.Header.Get("Content-Type"); header != "" {
+		kind, _, _ = mime.ParseMediaType(header) // a broken header is an unsupported type
+	}
+	switch kind {
+	case "application/octet-stream":
+		data, ok := readBody(w, r)
+		return engine.Write{Kind: engine.KindBinary, ID: uuid.NewString(), Data: engine.JoinBinary(event, data)}, ok
+	case "application/json":
+		data, ok := readBody(w, r)
+		if ok && !json.Valid(data) {
+			unprocessable(w, "payload", "is not JSON")
+			return engine.Write{}, false
+		}
+		return engine.Write{Kind: engine.KindMessage, ID: uuid.NewString(), Data: protocol.NewBroadcast(event, data).Body}, ok
+	}
+	writeJSON(w, http.StatusUnsupportedMediaType, map[string]string{
+		"error": "Unsupported Media Type. Use application/json or application/octet-stream",
+	})
+	return engine.Write{}, false
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		unprocessable(w, "payload", "Payload size exceeds tenant limit")
+		return nil, false
+	}
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"message": "the body could not be read"})
+		return nil, false
+	}
+	return data, true
+}
+
+// unprocessable answers 422 in the shape that clients of upstream read.
+func unprocessable(w http.ResponseWriter, field, why string) {
+	writeJSON(w, http.StatusUnprocessableEntity, map[string]any{"errors": map[string][]string{field: {why}}, "message": field + " " + why})
+}

@@ -1,0 +1,117 @@
+package hub
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/presence"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// Channel hands one log's events to the members that this node has.
+type Channel struct {
+	hub   *Hub
+	name  protocol.Channel
+	topic string
+	refs  int // guarded by Hub.mu
+
+	opening sync.Mutex // held while the watch is started
+	stop    func()     // of the watch; nil until it runs
+
+	mu       sync.Mutex // guards the following
+	members  []*Member  // replaced, not changed, when one leaves: deliver walks a snapshot
+	presence presence.State
+
+	// Belong to deliver, which the engine never calls twice at a time.
+	frames  []frame
+	scratch []protocol.Message
+}
+
+// open starts the watch, once. When it failed the next caller tries again.
+func (c *Channel) open(ctx context.Context) error {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.stop != nil {
+		return nil
+	}
+	log := c.name.Log()
+	_, stop, err := c.hub.eng.Watch(ctx, log, c.deliver)
+	if err != nil {
+		return err
+	}
+	leases, err := c.hub.eng.Leases(ctx, log)
+	if err != nil {
+		stop()
+		return err
+	}
+	c.mu.Lock()
+	c.presence.Load(leases)
+	c.mu.Unlock()
+	c.stop = stop
+	return nil
+}
+
+func (c *Channel) close() {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.stop != nil {
+		c.stop()
+		c.stop = nil
+	}
+}
+
+func (c *Channel) add(m *Member) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members = append(c.members, m)
+	m.presenceAtJoin = nil
+	if m.opts.Presence {
+		m.presenceAtJoin = c.presence.Payload()
+	}
+}
+
+func (c *Channel) remove(m *Member) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.members, m); i >= 0 {
+		rest := make([]*Member, 0, len(c.members))
+		c.members = append(append(rest, c.members[:i]...), c.members[i+1:]...)
+	}
+}
+
+// deliver is the engine's sink: the only place where members are handed
+// anything, and never entered twice at a time.
+func (c *Channel) deliver(events []engine.Event) {
+	members := c.render(events)
+	if len(c.frames) == 0 {
+		return
+	}
+	delivered := 0
+	for _, m := range members {
+		delivered += m.deliver(c.frames, &c.scratch)
+	}
+	clear(c.frames) // the encoded bytes live on with those that still write them
+	clear(c.scratch[:cap(c.scratch)])
+	c.hub.metrics.MessagesDelivered(delivered)
+}
+
+// render folds the events into frames and returns the members of that moment:
+// who joins later has read them as the past.
+func (c *Channel) render(events []engine.Event) []*Member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.frames = c.frames[:0]
+	for _, e := range events {
+		switch {
+		case e.Entry != nil:
+			c.frames = append(c.frames, entryFrame(c.topic, e.Entry, false))
+		case e.Lease != nil:
+			if diff := c.presence.Apply(e.Lease); diff != nil {
+				c.frames = append(c.frames, frame{topic: c.topic, kind: framePresence, payload: diff})
+			}
+		}
+	}
+	return c.members
+}

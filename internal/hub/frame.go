@@ -1,0 +1,92 @@
+package hub
+
+import (
+	"github.com/chorale-rt/chorale/internal/collection"
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+type frameKind uint8
+
+const (
+	frameMessage frameKind = iota
+	frameChange
+	framePresence
+)
+
+// frame is one event on its way to members: what decides who gets it, and its
+// encodings, each made when the first member needs it.
+type frame struct {
+	topic    string
+	kind     frameKind
+	entry    *engine.Entry // of messages and changes
+	payload  []byte        // of presence
+	replayed bool
+
+	// Of changes (M7, M8).
+	collection, client string
+	applied            bool
+
+	encoded [2]protocol.Message // by version
+}
+
+func entryFrame(topic string, e *engine.Entry, replayed bool) frame {
+	f := frame{topic: topic, entry: e, replayed: replayed}
+	if e.Kind == engine.KindChange {
+		f.kind = frameChange
+		f.collection, f.client, f.applied = collection.ChangeHead(e.Data)
+	}
+	return f
+}
+
+// offset is the frame's place in the log, 0 when it has none.
+func (f *frame) offset() uint64 {
+	if f.entry == nil {
+		return 0
+	}
+	return f.entry.Offset
+}
+
+// message returns the encoding for a version; empty when that version cannot
+// carry it (F4).
+func (f *frame) message(v protocol.Version) protocol.Message {
+	m := &f.encoded[v-1]
+	if m.Empty() {
+		*m = f.encode(v)
+	}
+	return *m
+}
+
+func (f *frame) encode(v protocol.Version) protocol.Message {
+	switch {
+	case f.kind == framePresence:
+		return protocol.EncodeText(v, "", "", f.topic, protocol.EventPresenceDiff, f.payload)
+	case f.kind == frameChange:
+		return protocol.EncodeText(v, "", "", f.topic, protocol.EventChange, collection.EncodeChange(f.entry))
+	}
+	meta := protocol.BroadcastMeta{ID: f.entry.ID, Offset: f.entry.Offset, Replayed: f.replayed}
+	if f.entry.Kind != engine.KindBinary {
+		return protocol.EncodeBroadcast(v, f.topic, f.entry.Data, meta)
+	}
+	if v == protocol.V1 {
+		return protocol.Message{}
+	}
+	event, payload := engine.SplitBinary(f.entry.Data)
+	return protocol.EncodeBinaryBroadcast(f.topic, event, payload, meta)
+}
+
+// wanted says whether a member with these options gets the frame.
+func (f *frame) wanted(o *Options) bool {
+	switch f.kind {
+	case framePresence:
+		return o.Presence
+	case frameChange:
+		for _, c := range o.Collections {
+			if c == f.collection {
+				return f.applied || f.client == o.Client
+			}
+		}
+		return false
+	}
+	return o.Self || f.entry.Origin == "" || f.entry.Origin != o.Origin
+}

@@ -1,0 +1,95 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// Hub finds the channels of this node.
+type Hub struct {
+	eng     engine.Engine
+	metrics Metrics
+
+	mu       sync.Mutex // guards the following, and each Channel's refs
+	channels map[protocol.Channel]*Channel
+}
+
+// Metrics is what the hub counts. Both are called once per batch, not per member.
+type Metrics interface {
+	// MessagesDelivered adds frames that were handed to members.
+	MessagesDelivered(n int)
+	// ChannelsChanged adds to the number of channels with members.
+	ChannelsChanged(delta int)
+}
+
+// New returns a hub over an engine.
+func New(eng engine.Engine, m Metrics) *Hub {
+	return &Hub{eng: eng, metrics: m, channels: make(map[protocol.Channel]*Channel)}
+}
+
+// Sink takes frames for one session. Send may be called from any goroutine,
+// must not block, and must not keep the slice.
+type Sink interface {
+	Send(frames ...protocol.Message)
+}
+
+// Options say what a member wants to see.
+type Options struct {
+	Version     protocol.Version
+	Origin      string   // what its own entries carry as Entry.Origin
+	Self        bool     // deliver its own broadcasts
+	Presence    bool     // deliver presence_diff
+	Collections []string // deliver changes of these
+	Client      string   // and refusals of this client id's mutations
+}
+
+// Join makes a member of a channel, in catch-up. The session must call GoLive
+// or Leave.
+func (h *Hub) Join(ctx context.Context, name protocol.Channel, sink Sink, o Options) (*Member, error) {
+	ch := h.acquire(name)
+	if err := ch.open(ctx); err != nil {
+		h.release(ch)
+		return nil, fmt.Errorf("join %s: %w", name.Name, err)
+	}
+	m := &Member{channel: ch, sink: sink, opts: o, catchingUp: true}
+	ch.add(m)
+	return m, nil
+}
+
+func (h *Hub) acquire(name protocol.Channel) *Channel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ch := h.channels[name]
+	if ch == nil {
+		ch = &Channel{hub: h, name: name, topic: name.Topic()}
+		h.channels[name] = ch
+		h.metrics.ChannelsChanged(1)
+	}
+	ch.refs++
+	return ch
+}
+
+func (h *Hub) release(ch *Channel) {
+	h.mu.Lock()
+	ch.refs--
+	last := ch.refs == 0
+	if last {
+		delete(h.channels, ch.name)
+		h.metrics.ChannelsChanged(-1)
+	}
+	h.mu.Unlock()
+	if last {
+		ch.close()
+	}
+}
+
+// Channels is the number of channels that have members here.
+func (h *Hub) Channels() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.channels)
+}

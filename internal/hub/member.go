@@ -1,0 +1,146 @@
+package hub
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// maxHeld bounds the frames kept for a member in catch-up. Reading the past
+// takes milliseconds; who needs longer is better served by resuming.
+const maxHeld = 4096
+
+// Member is one session's membership of one channel.
+type Member struct {
+	channel        *Channel
+	sink           Sink
+	opts           Options // Presence may be switched on later, see TrackPresence
+	presenceAtJoin []byte
+
+	mu         sync.Mutex // guards the following
+	catchingUp bool
+	gone       bool
+	held       []heldFrame
+	overrun    atomic.Bool
+}
+
+type heldFrame struct {
+	offset     uint64
+	collection string // "" for messages
+	message    protocol.Message
+}
+
+// Seen says how far the past goes that a member has been told.
+type Seen struct {
+	Messages    uint64            // offset up to which it has the messages
+	Collections map[string]uint64 // offset up to which it has each collection's records
+}
+
+func (s Seen) has(h *heldFrame) bool {
+	switch {
+	case h.offset == 0: // presence, or ephemeral
+		return false
+	case h.collection != "":
+		return h.offset <= s.Collections[h.collection]
+	}
+	return h.offset <= s.Messages
+}
+
+// PresenceState is the presence_state payload of the moment of joining; nil
+// when the member does not take part.
+func (m *Member) PresenceState() []byte { return m.presenceAtJoin }
+
+// deliver hands frames over and returns how many. scratch is the caller's.
+func (m *Member) deliver(frames []frame, scratch *[]protocol.Message) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return 0
+	}
+	out := (*scratch)[:0]
+	for i := range frames {
+		f := &frames[i]
+		if !f.wanted(&m.opts) {
+			continue
+		}
+		msg := f.message(m.opts.Version)
+		if msg.Empty() {
+			continue
+		}
+		if m.catchingUp {
+			m.hold(heldFrame{f.offset(), f.collection, msg})
+			continue
+		}
+		out = append(out, msg)
+	}
+	*scratch = out
+	if len(out) > 0 {
+		m.sink.Send(out...)
+	}
+	return len(out)
+}
+
+func (m *Member) hold(h heldFrame) {
+	if len(m.held) >= maxHeld {
+		m.overrun.Store(true)
+		return
+	}
+	m.held = append(m.held, h)
+}
+
+// GoLive ends the catch-up: frames that were kept and are newer than what the
+// member has seen are handed over, then delivery is direct. It reports false when more happened in
+// the meantime than is kept; the member must then leave.
+func (m *Member) GoLive(seen Seen) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.overrun.Load() {
+		return false
+	}
+	out := make([]protocol.Message, 0, len(m.held))
+	for i := range m.held {
+		if !seen.has(&m.held[i]) {
+			out = append(out, m.held[i].message)
+		}
+	}
+	m.held = nil
+	m.catchingUp = false
+	if len(out) > 0 {
+		m.sink.Send(out...)
+	}
+	return true
+}
+
+// Replay encodes an entry of the past for this member, marked as replayed; the
+// message is empty when the member would not have been handed it live either.
+// Own broadcasts are replayed to who gets its own.
+func (m *Member) Replay(e *engine.Entry) protocol.Message {
+	f := entryFrame(m.channel.topic, e, true)
+	if !f.wanted(&m.opts) {
+		return protocol.Message{}
+	}
+	return f.message(m.opts.Version)
+}
+
+// WatchPresence switches presence diffs on, for a member that tracks itself.
+func (m *Member) WatchPresence() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.opts.Presence = true
+}
+
+// Leave ends the membership. Nothing is sent afterwards.
+func (m *Member) Leave() {
+	m.mu.Lock()
+	gone := m.gone
+	m.gone = true
+	m.held = nil
+	m.mu.Unlock()
+	if gone {
+		return
+	}
+	m.channel.remove(m)
+	m.channel.hub.release(m.channel)
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/web/notes"
+)
+
+// Options say how to run a server. Addr and Data must be given.
+type Options struct {
+	Addr string // host:port to listen on; port 0 takes a free one
+	Data string // directory of the log; made when it does not exist
+
+	// Dev is dev mode: loopback only, a secret made once and kept in Data, guest
+	// tokens, the app's own rules unless Rules is given, and a sample project.
+	Dev bool
+
+	Secret     []byte // verifies HS256, HS384 and HS512
+	PublicKeys [][]byte
+	JWKS       string // path or URL
+	Issuer     string
+	Audience   string
+
+	RulesFile string // path of the rules; "" means none, or the app's in dev mode
+
+	// Drain is the window over which clients come back after a shutdown. 0
+	// means 1 second.
+	Drain time.Duration
+
+	PprofAddr string // loopback address that serves profiles; "" means none
+
+	Logger *slog.Logger
+}
+
+// FieldError says which option cannot be used and why.
+type FieldError struct{ Field, Why string }
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
+
+func (o *Options) validate() error {
+	if o.Addr == "" {
+		return &FieldError{"addr", "must be given, as host:port"}
+	}
+	if o.Data == "" {
+		return &FieldError{"data", "must be given: the directory that holds the log"}
+	}
+	if o.Drain == 0 {
+		o.Drain = time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.PprofAddr != "" && !loopback(o.PprofAddr) {
+		return &FieldError{"pprof", "profiles are served on loopback only"}
+	}
+	if o.Dev && !loopback(o.Addr) {
+		return &FieldError{"addr", "dev mode listens on loopback only, because everybody may have a token; give 127.0.0.1:PORT, or turn dev mode off"}
+	}
+	if !o.Dev && len(o.Secret) == 0 && o.JWKS == "" && len(o.PublicKeys) == 0 {
+		return &FieldError{"jwt-secret", "outside dev mode a secret, a public key or a JWKS must be given; for a try on this machine use --dev"}
+	}
+	return nil
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// devSecret is the secret of dev mode, made on the first start and kept, so that
+// tokens and guests outlive a restart.
+func devSecret(dir string) ([]byte, error) {
+	path := filepath.Join(dir, "dev-secret")
+	data, err := os.ReadFile(path)
+	if err == nil {
+		return []byte(strings.TrimSpace(string(data))), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("dev secret: %w", err)
+	}
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return nil, fmt.Errorf("dev secret: %w", err)
+	}
+	secret := hex.EncodeToString(raw)
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("dev secret: %w", err)
+	}
+	return []byte(secret), nil
+}
+
+// loadRules reads the rules file, or the app's rules in dev mode.
+func loadRules(o *Options) (*auth.Rules, error) {
+	switch {
+	case o.RulesFile != "":
+		src, err := os.ReadFile(o.RulesFile)
+		if err != nil {
+			return nil, fmt.Errorf("rules: %w", err)
+		}
+		return auth.ParseRules(o.RulesFile, src, os.DirFS(filepath.Dir(o.RulesFile)))
+	case o.Dev:
+		return auth.ParseRules("rules.yaml", notes.Rules(), notes.Schemas())
+	}
+	return nil, nil
+}

@@ -1,0 +1,184 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/collection"
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/embedded"
+	"github.com/chorale-rt/chorale/internal/httpapi"
+	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/metrics"
+	"github.com/chorale-rt/chorale/internal/policy"
+	"github.com/chorale-rt/chorale/internal/session"
+	"github.com/chorale-rt/chorale/internal/transport"
+)
+
+// Server is one Chorale server.
+type Server struct {
+	opts      Options
+	engine    engine.Engine
+	verifier  *auth.Verifier
+	policy    atomic.Pointer[policy.Policy]
+	records   *collection.Store
+	transport *transport.Server
+	metrics   *metrics.Server
+	handler   http.Handler
+	listener  net.Listener
+	ready     atomic.Bool
+}
+
+// New opens the log, reads the rules and listens; nothing is served before Run.
+// When it fails nothing stays open.
+func New(o Options) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	s := &Server{opts: o, metrics: metrics.New()}
+	if err := s.setUpAuth(); err != nil {
+		return nil, err
+	}
+	eng, err := embedded.Open(embedded.Options{Dir: filepath.Join(o.Data, "log"), Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	s.engine = eng
+	s.records = collection.New(eng, collection.Options{})
+	if s.listener, err = net.Listen("tcp", o.Addr); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen: %w", err), eng.Close())
+	}
+	s.build()
+	return s, nil
+}
+
+func (s *Server) setUpAuth() error {
+	o := &s.opts
+	if o.Dev && len(o.Secret) == 0 {
+		secret, err := devSecret(o.Data)
+		if err != nil {
+			return err
+		}
+		o.Secret = secret
+	}
+	verifier, err := auth.NewVerifier(auth.VerifierOptions{
+		Secret: o.Secret, PublicKeys: o.PublicKeys, JWKS: o.JWKS, Issuer: o.Issuer, Audience: o.Audience, Logger: o.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	rules, err := loadRules(o)
+	if err != nil {
+		return err
+	}
+	p, err := policy.New(rules)
+	if err != nil {
+		return err
+	}
+	s.verifier = verifier
+	s.policy.Store(p)
+	return nil
+}
+
+// build wires the parts; see ARCHITECTURE.md for the way of the data.
+func (s *Server) build() {
+	deps := &session.Deps{
+		Hub:         hub.New(s.engine, s.metrics),
+		Engine:      s.engine,
+		Collections: s.records,
+		Verifier:    s.verifier,
+		Policy:      s.policy.Load,
+		Metrics:     s.metrics,
+		Logger:      s.opts.Logger,
+		Now:         time.Now,
+	}
+	s.transport = transport.NewServer(transport.Options{Deps: deps, Logger: s.opts.Logger})
+	api := httpapi.Options{Engine: s.engine, Verifier: s.verifier, Policy: s.policy.Load, Logger: s.opts.Logger, Now: time.Now}
+	if s.opts.Dev {
+		api.DevSecret = s.opts.Secret
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /socket/websocket", s.transport)
+	mux.Handle("GET /realtime/v1/websocket", s.transport)
+	httpapi.New(api).Register(mux)
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", s.metrics.Handler())
+	mux.Handle("GET /", app())
+	s.handler = mux
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Secret is the secret that tokens may be signed with; nil without one.
+func (s *Server) Secret() []byte { return s.opts.Secret }
+
+// Run serves until ctx ends, then drains and closes the log. It returns when
+// everything it started has ended. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	if s.opts.Dev {
+		if err := s.seed(ctx); err != nil {
+			return errors.Join(err, s.listener.Close(), s.engine.Close())
+		}
+	}
+	web := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	var wg sync.WaitGroup
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	wg.Go(func() { s.verifier.Run(background) })
+	profiles := s.profiles()
+	if profiles != nil {
+		wg.Go(func() { s.report(profiles.ListenAndServe()) })
+	}
+	served := make(chan error, 1)
+	wg.Go(func() { served <- web.Serve(s.listener) })
+	s.ready.Store(true)
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+	}
+	s.ready.Store(false)
+	err = errors.Join(err, s.drain(web))
+	if profiles != nil {
+		err = errors.Join(err, profiles.Close())
+	}
+	stop()
+	wg.Wait()
+	return errors.Join(err, s.engine.Close())
+}
+
+// drain stops accepting, sends the clients away and waits for what is under way.
+func (s *Server) drain(web *http.Server) error {
+	s.opts.Logger.Info("draining", "sessions", s.transport.Conns())
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Drain+5*time.Second)
+	defer cancel()
+	listening := s.listener.Close()
+	if errors.Is(listening, net.ErrClosed) {
+		listening = nil
+	}
+	s.transport.Shutdown(ctx, s.opts.Drain)
+	if err := web.Shutdown(ctx); err != nil {
+		return errors.Join(listening, web.Close())
+	}
+	return listening
+}
+
+func (s *Server) report(err error) {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		s.opts.Logger.Error("profiles are not served", "error", err)
+	}
+}

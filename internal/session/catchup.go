@@ -1,0 +1,264 @@
+package session
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// past is what a member is told of the time before it was live, read while the
+// hub keeps what happens meanwhile.
+type past struct {
+	position engine.Position   // messages up to here are in messages, or were not asked for
+	loaded   map[string]uint64 // per collection: the offset at which its pages were read, at or above position
+	pages    []recordPage
+	messages []engine.Entry
+	synced   []byte // payload of synced, nil without config.chorale
+}
+
+type recordPage struct {
+	Collection string            `json:"collection"`
+	Reset      bool              `json:"reset"`
+	Offset     uint64            `json:"offset"`
+	Records    []json.RawMessage `json:"records"`
+	More       bool              `json:"more"`
+}
+
+// catchUp reads the past, answers the join, sends the past and goes live, in
+// the order of rule J1. When it returns an error nothing was sent.
+func (s *Session) catchUp(f *protocol.Frame, r *joinRequest) *protocol.Error {
+	p, fault := s.readPast(r)
+	if fault != nil {
+		return fault
+	}
+	r.position = p.position
+	if fault := s.replyJoin(f, r); fault != nil {
+		return fault
+	}
+	s.sendPast(r, p)
+	if !r.sub.member.GoLive(hub.Seen{Messages: p.position.Offset, Collections: p.loaded}) {
+		// More happened during the catch-up than is kept for it. The client is
+		// told to rejoin, and resumes from what it has.
+		s.conn.Close(protocol.CloseSlowConsumer, "more happened during the join than is kept for it; come back and resume")
+	}
+	return nil
+}
+
+// sendPast sends everything in one go: a conn that is not behind takes it
+// whatever its size.
+func (s *Session) sendPast(r *joinRequest, p past) {
+	var out []protocol.Message
+	add := func(event string, payload []byte) {
+		out = append(out, protocol.EncodeText(s.version, "", "", r.sub.topic, event, payload))
+	}
+	if state := r.sub.member.PresenceState(); state != nil {
+		add(protocol.EventPresenceState, state)
+	}
+	for i := range p.pages {
+		if payload, err := json.Marshal(&p.pages[i]); err == nil {
+			add(protocol.EventRecords, payload)
+		}
+	}
+	for i := range p.messages {
+		if m := r.sub.member.Replay(&p.messages[i]); !m.Empty() {
+			out = append(out, m)
+		}
+	}
+	if p.synced != nil {
+		add(protocol.EventSynced, p.synced)
+	}
+	if len(r.Postgres) > 0 {
+		add(protocol.EventSystem, systemPayload("postgres_changes", "error",
+			"This server has no database to listen to: use broadcasts or collections", r.sub.name.Name))
+	}
+	if r.ReplicationWait {
+		add(protocol.EventSystem, systemPayload("system", okSystem, "Replication connection established", r.sub.name.Name))
+	}
+	if len(out) > 0 {
+		s.conn.Send(out...)
+	}
+}
+
+func systemPayload(extension, status, message, channel string) []byte {
+	out := append([]byte(nil), `{"extension":`...)
+	out = protocol.AppendString(out, extension)
+	out = append(out, `,"status":`...)
+	out = protocol.AppendString(out, status)
+	out = append(out, `,"message":`...)
+	out = protocol.AppendString(out, message)
+	out = append(out, `,"channel":`...)
+	out = protocol.AppendString(out, channel)
+	return append(out, '}')
+}
+
+func (s *Session) readPast(r *joinRequest) (past, *protocol.Error) {
+	log := r.sub.name.Log()
+	head, err := s.deps.Engine.Head(s.ctx, log)
+	if err != nil {
+		return past{}, engineError(err)
+	}
+	p := past{position: head}
+	if r.Chorale != nil {
+		if err := s.readMissed(r, log, &p); err != nil {
+			return past{}, engineError(err)
+		}
+		if fault := s.readCollections(r, log, &p); fault != nil {
+			return past{}, fault
+		}
+		if p.synced, err = s.syncedPayload(r, &p); err != nil {
+			return past{}, engineError(err)
+		}
+	}
+	if r.Replay != nil && !r.resumed {
+		limit := r.Replay.Limit
+		if limit == 0 {
+			limit = protocol.DefaultReplay
+		}
+		p.messages, err = s.deps.Engine.Since(s.ctx, log, r.Replay.Since, min(max(limit, 1), protocol.MaxReplay))
+		if err != nil {
+			return past{}, engineError(err)
+		}
+		p.messages = onlyMessages(p.messages)
+	}
+	p.messages = upTo(p.messages, p.position.Offset)
+	return p, nil
+}
+
+// readMissed reads the messages after the position that the client names
+// (S1, S2).
+func (s *Session) readMissed(r *joinRequest, log string, p *past) error {
+	if r.Chorale.Resume == nil {
+		r.reason = "new"
+		return nil
+	}
+	after := engine.Position{Epoch: r.Chorale.Resume.Epoch, Offset: r.Chorale.Resume.Offset}
+	for {
+		entries, err := s.deps.Engine.Read(s.ctx, log, after, protocol.MaxReplay)
+		switch {
+		case errors.Is(err, engine.ErrEpoch):
+			r.reason = "epoch"
+		case errors.Is(err, engine.ErrTruncated):
+			r.reason = "truncated"
+		case errors.Is(err, engine.ErrFuture):
+			r.reason = "future"
+		case err != nil:
+			return err
+		}
+		if r.reason != "" {
+			p.messages = nil
+			return nil
+		}
+		p.messages = append(p.messages, onlyMessages(entries)...)
+		if len(entries) < protocol.MaxReplay {
+			r.resumed = true
+			p.position.Offset = max(p.position.Offset, last(entries))
+			return nil
+		}
+		after.Offset = last(entries)
+	}
+}
+
+func last(entries []engine.Entry) uint64 {
+	if len(entries) == 0 {
+		return 0
+	}
+	return entries[len(entries)-1].Offset
+}
+
+// onlyMessages leaves changes out: records resume by version (S3).
+func onlyMessages(entries []engine.Entry) []engine.Entry {
+	out := make([]engine.Entry, 0, len(entries))
+	for _, e := range entries {
+		if e.Kind != engine.KindChange {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// upTo leaves out what the hub keeps for the member anyway.
+func upTo(entries []engine.Entry, offset uint64) []engine.Entry {
+	for len(entries) > 0 && last(entries) > offset {
+		entries = entries[:len(entries)-1]
+	}
+	return entries
+}
+
+// readCollections reads the records: all, or those that changed since the
+// client's position (S3). Each collection is read at an offset of its own, and
+// goes live from there.
+func (s *Session) readCollections(r *joinRequest, log string, p *past) *protocol.Error {
+	var since uint64
+	if resume := r.Chorale.Resume; resume != nil && resume.Epoch == p.position.Epoch && resume.Offset <= p.position.Offset {
+		since = resume.Offset
+	}
+	for _, name := range r.Chorale.Collections {
+		at, records, err := s.deps.Collections.Load(s.ctx, log, name, since)
+		if err != nil {
+			return engineError(err)
+		}
+		if p.loaded == nil {
+			p.loaded = make(map[string]uint64)
+		}
+		p.loaded[name] = at.Offset
+		p.pages = appendPages(p.pages, name, since == 0, at.Offset, records)
+	}
+	return nil
+}
+
+func appendPages(pages []recordPage, name string, reset bool, offset uint64, records []json.RawMessage) []recordPage {
+	if len(records) == 0 && !reset {
+		return pages
+	}
+	for first := true; first || len(records) > 0; first = false {
+		n := min(len(records), protocol.RecordsPerPage)
+		pages = append(pages, recordPage{
+			Collection: name,
+			Reset:      reset && first,
+			Offset:     offset,
+			Records:    append([]json.RawMessage{}, records[:n]...),
+			More:       n < len(records),
+		})
+		records = records[n:]
+	}
+	return pages
+}
+
+// syncedPayload is read after the records, so that what it settles is in them.
+// An outcome that is newer than a collection's pages is left out: its own change
+// is on its way and settles it.
+func (s *Session) syncedPayload(r *joinRequest, p *past) ([]byte, error) {
+	payload := struct {
+		Epoch    string             `json:"epoch"`
+		Offset   uint64             `json:"offset"`
+		Last     uint64             `json:"last"`
+		Outcomes []protocol.Outcome `json:"outcomes"`
+	}{Epoch: p.position.Epoch, Offset: p.position.Offset, Outcomes: []protocol.Outcome{}}
+	if r.sub.client == "" {
+		return json.Marshal(payload)
+	}
+	last, outcomes, fault := s.deps.Collections.Client(s.ctx, r.sub.name.Log(), r.sub.client, r.sub.identity.Subject)
+	if fault != nil {
+		return nil, fault
+	}
+	payload.Last = last
+	for _, o := range outcomes {
+		if o.Offset <= p.loadedUpTo() {
+			payload.Outcomes = append(payload.Outcomes, o)
+		}
+	}
+	return json.Marshal(payload)
+}
+
+// loadedUpTo is the offset up to which every collection was read.
+func (p *past) loadedUpTo() uint64 {
+	upTo := uint64(math.MaxUint64)
+	for _, offset := range p.loaded {
+		upTo = min(upTo, offset)
+	}
+	return upTo
+}

@@ -1,0 +1,223 @@
+package session
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/collection"
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/policy"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// subscription is the session's side of one joined channel.
+type subscription struct {
+	name     protocol.Channel
+	topic    string
+	joinRef  string
+	origin   string // of this incarnation, so that self: false leaves out just it
+	ack      bool
+	client   string // config.chorale.client
+	policy   policy.Channel
+	token    string
+	identity *auth.Identity
+	target   collection.Target
+	member   *hub.Member
+
+	presenceKey string
+	tracked     []byte // the newest meta this member tracked, nil when none
+	trackedRef  string
+}
+
+// joinRequest is a join on its way to becoming a subscription.
+type joinRequest struct {
+	protocol.Join
+	sub      *subscription
+	position engine.Position // of the reply (J1)
+	resumed  bool
+	reason   string
+}
+
+func (s *Session) join(f *protocol.Frame) {
+	if f.JoinRef == "" {
+		f.JoinRef = f.Ref
+	}
+	if old := s.subs[f.Topic]; old != nil { // J2
+		s.drop(old)
+		s.conn.Send(closeFrame(s.version, old))
+	}
+	sub, refusal := s.admit(f)
+	if refusal != nil {
+		s.deps.Metrics.JoinRefused(refusal.Code)
+		s.replyError(f, refusal)
+		return
+	}
+	s.subs[f.Topic] = sub
+	s.armExpiry()
+}
+
+// closeFrame is phx_close with the channel's join_ref as both refs (F6).
+func closeFrame(v protocol.Version, sub *subscription) protocol.Message {
+	return protocol.EncodeText(v, sub.joinRef, sub.joinRef, sub.topic, protocol.EventClose, emptyObject)
+}
+
+// admit checks a join, answers it and brings the member up to date. It returns
+// a subscription that is live, or why there is none; then nothing was sent.
+func (s *Session) admit(f *protocol.Frame) (*subscription, *protocol.Error) {
+	r := joinRequest{Join: protocol.ParseJoin(f.Payload)}
+	name, fault := protocol.ParseTopic(f.Topic, r.Private)
+	if fault != nil {
+		return nil, fault
+	}
+	if limit := s.maxChannels(); len(s.subs) >= limit {
+		return nil, &protocol.Error{Code: protocol.CodeTooManyChannels, Message: "Too many channels", Retryable: true, RetryAfterMs: 5000}
+	}
+	if fault := s.newSubscription(f, name, &r); fault != nil {
+		return nil, fault
+	}
+	sub := r.sub
+	member, err := s.deps.Hub.Join(s.ctx, name, s.conn, hub.Options{
+		Version:     s.version,
+		Origin:      sub.origin,
+		Self:        r.Self,
+		Presence:    r.PresenceEnabled,
+		Collections: r.collections(),
+		Client:      sub.client,
+	})
+	if err != nil {
+		return nil, engineError(err)
+	}
+	sub.member = member
+	if fault := s.catchUp(f, &r); fault != nil {
+		member.Leave()
+		return nil, fault
+	}
+	return sub, nil
+}
+
+func (s *Session) maxChannels() int {
+	if s.deps.MaxChannels > 0 {
+		return s.deps.MaxChannels
+	}
+	return 100
+}
+
+func (s *Session) newSubscription(f *protocol.Frame, name protocol.Channel, r *joinRequest) *protocol.Error {
+	token := r.Token
+	if token == "" {
+		token = s.token
+	}
+	identity, fault := s.verify(token)
+	if fault != nil {
+		return fault
+	}
+	p := s.deps.Policy().Channel(name)
+	if fault := p.May(auth.Join, identity); fault != nil {
+		return fault
+	}
+	if r.PresenceEnabled && p.May(auth.Presence, identity) != nil {
+		r.PresenceEnabled = false // joined, but without presence, as upstream has it
+	}
+	s.joins++
+	r.sub = &subscription{
+		name:        name,
+		topic:       f.Topic,
+		joinRef:     f.JoinRef,
+		origin:      s.id + "/" + strconv.FormatUint(s.joins, 10),
+		ack:         r.Ack,
+		policy:      p,
+		token:       token,
+		identity:    identity,
+		presenceKey: r.PresenceKey,
+	}
+	if r.sub.presenceKey == "" {
+		r.sub.presenceKey = uuid.NewString()
+	}
+	if r.Replay != nil && (!r.Replay.Valid || r.Replay.Limit < 0) {
+		return &protocol.Error{Code: protocol.CodeReplay, Message: "Replay params are not valid"}
+	}
+	return s.choraleJoin(r)
+}
+
+// choraleJoin checks config.chorale (J3).
+func (s *Session) choraleJoin(r *joinRequest) *protocol.Error {
+	if r.Chorale == nil {
+		return nil
+	}
+	if r.Chorale.V != 1 {
+		return &protocol.Error{Code: protocol.CodeInvalidPayload, Message: fmt.Sprintf("config.chorale.v is %d; this server speaks 1", r.Chorale.V)}
+	}
+	if len(r.Chorale.Client) > protocol.MaxIDBytes {
+		return &protocol.Error{Code: protocol.CodeInvalidPayload, Message: fmt.Sprintf("config.chorale.client is longer than %d bytes", protocol.MaxIDBytes)}
+	}
+	if fault := r.sub.policy.Collections(r.Chorale.Collections, r.sub.identity); fault != nil {
+		return fault
+	}
+	r.sub.client = r.Chorale.Client
+	r.sub.target = r.sub.policy.Target(r.sub.identity)
+	return nil
+}
+
+func (r *joinRequest) collections() []string {
+	if r.Chorale == nil {
+		return nil
+	}
+	return slices.Clone(r.Chorale.Collections)
+}
+
+func (s *Session) verify(token string) (*auth.Identity, *protocol.Error) {
+	identity, err := s.deps.Verifier.Verify(token)
+	if err == nil {
+		return identity, nil
+	}
+	fault, ok := asTokenError(err)
+	if !ok {
+		return nil, &protocol.Error{Code: protocol.CodeTokenRefused, Message: "the token cannot be checked at the moment", Retryable: true}
+	}
+	return nil, &protocol.Error{Code: fault.Code, Message: fault.HTTPText(), Reason: fault.Reason()}
+}
+
+// choraleReply is response.chorale of a join's reply (section 4).
+type choraleReply struct {
+	V           int            `json:"v"`
+	Epoch       string         `json:"epoch"`
+	Offset      uint64         `json:"offset"`
+	Resumed     bool           `json:"resumed"`
+	Reason      string         `json:"reason,omitempty"`
+	Collections []string       `json:"collections"`
+	Subject     string         `json:"sub"`
+	Now         int64          `json:"now"`
+	Limits      map[string]int `json:"limits"`
+}
+
+func (s *Session) replyJoin(f *protocol.Frame, r *joinRequest) *protocol.Error {
+	response := append([]byte(`{"postgres_changes":`), protocol.EchoPostgres(r.Postgres)...)
+	if r.Chorale != nil {
+		reply, err := json.Marshal(choraleReply{
+			V:           1,
+			Epoch:       r.position.Epoch,
+			Offset:      r.position.Offset,
+			Resumed:     r.resumed,
+			Reason:      r.reason,
+			Collections: append([]string{}, r.Chorale.Collections...),
+			Subject:     r.sub.identity.Subject,
+			Now:         s.deps.Now().UnixMilli(),
+			Limits:      map[string]int{"frameBytes": protocol.MaxFrameBytes, "recordBytes": protocol.MaxRecordBytes},
+		})
+		if err != nil {
+			return engineError(err)
+		}
+		response = append(append(response, `,"chorale":`...), reply...)
+	}
+	s.replyOK(f, append(response, '}'))
+	return nil
+}
+
+func asTokenError(err error) (*auth.TokenError, bool) { return errors.AsType[*auth.TokenError](err) }

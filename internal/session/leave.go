@@ -1,0 +1,112 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+func (s *Session) leave(f *protocol.Frame, sub *subscription) {
+	if f.JoinRef != "" && f.JoinRef != sub.joinRef {
+		return // of an incarnation that is gone
+	}
+	s.drop(sub)
+	s.replyOK(f, emptyObject)
+	s.conn.Send(closeFrame(s.version, sub))
+}
+
+// drop ends a membership without telling the client.
+func (s *Session) drop(sub *subscription) {
+	delete(s.subs, sub.topic)
+	sub.member.Leave()
+	if err := s.untrack(sub); err != nil {
+		s.deps.Logger.Warn("presence not withdrawn", "session", s.id, "channel", sub.name.Name, "error", err)
+	}
+}
+
+// shut ends a membership for good: the client is told why and will not rejoin.
+func (s *Session) shut(sub *subscription, why string) {
+	s.drop(sub)
+	s.conn.Send(
+		protocol.EncodeText(s.version, "", "", sub.topic, protocol.EventSystem, systemPayload("system", "error", why, sub.name.Name)),
+		closeFrame(s.version, sub),
+	)
+}
+
+// refresh replaces a channel's token. There is never a reply; a token that is
+// not good ends the channel.
+func (s *Session) refresh(f *protocol.Frame, sub *subscription) {
+	var p struct {
+		Token string `json:"access_token"`
+	}
+	if json.Unmarshal(f.Payload, &p) != nil || p.Token == "" || p.Token == sub.token || strings.HasPrefix(p.Token, "sb_") {
+		return
+	}
+	identity, err := s.deps.Verifier.Verify(p.Token)
+	if err != nil {
+		s.shut(sub, systemText(err))
+		return
+	}
+	if fault := sub.policy.May(auth.Join, identity); fault != nil {
+		s.shut(sub, "You do not have permissions to read from this Channel topic: "+sub.name.Name)
+		return
+	}
+	sub.token, sub.identity = p.Token, identity
+	if sub.target.Specs != nil {
+		sub.target = sub.policy.Target(identity)
+	}
+	s.armExpiry()
+}
+
+// armExpiry sets the session's one timer to the earliest expiry of its
+// channels' tokens.
+func (s *Session) armExpiry() {
+	var next time.Time
+	for _, sub := range s.subs {
+		if at := sub.identity.ExpiresAt; next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
+	if next.IsZero() {
+		return
+	}
+	// A token is good up to its last second: ask again just behind it.
+	wait := max(next.Sub(s.deps.Now()), 0) + time.Millisecond
+	s.expiry = time.AfterFunc(min(wait, maxTimer), s.expire)
+}
+
+// maxTimer bounds a timer whose token is good for years, so that a clock that
+// is set forward is noticed.
+const maxTimer = 5 * time.Minute
+
+// expire ends the channels whose token is no longer good.
+func (s *Session) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	for _, sub := range s.subs {
+		if _, err := s.deps.Verifier.Verify(sub.token); err != nil {
+			s.shut(sub, systemText(err))
+		}
+	}
+	s.armExpiry()
+}
+
+func systemText(err error) string {
+	if fault, ok := asTokenError(err); ok {
+		return fault.SystemText()
+	}
+	return "The token cannot be checked at the moment"
+}
+
+// detached is a context for what must be done although the session ends.
+func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

@@ -1,0 +1,168 @@
+package session
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/collection"
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/presence"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+func (s *Session) broadcast(f *protocol.Frame, sub *subscription) {
+	b, fault := protocol.ParseBroadcast(f)
+	if fault == nil {
+		fault = sub.policy.May(auth.Publish, sub.identity)
+	}
+	if fault == nil && len(b.Event) > protocol.MaxEventBytes {
+		fault = &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "the event's name is longer than 255 bytes"}
+	}
+	if fault != nil {
+		s.replyError(f, fault)
+		return
+	}
+	receipt, id, err := s.append(sub, &b)
+	switch {
+	case err != nil:
+		s.replyError(f, engineError(err))
+	case sub.ack:
+		s.replyOK(f, ackResponse(id, receipt.Position.Offset))
+	}
+}
+
+// append logs a broadcast, or sends it when it is ephemeral.
+func (s *Session) append(sub *subscription, b *protocol.Broadcast) (engine.Receipt, string, error) {
+	id := b.ID
+	if id == "" {
+		id = uuid.NewString()
+	}
+	kind, data := engine.KindMessage, b.Body
+	if b.IsBinary {
+		kind, data = engine.KindBinary, engine.JoinBinary(b.Event, b.Binary)
+	}
+	if b.Ephemeral {
+		return engine.Receipt{}, b.ID, s.deps.Engine.Send(s.ctx, sub.name.Log(), engine.Entry{
+			Kind: kind, ID: b.ID, Origin: sub.origin, Data: data, Time: s.deps.Now().UnixMilli(),
+		})
+	}
+	receipt, err := s.deps.Engine.Append(s.ctx, sub.name.Log(), engine.Write{
+		Kind:       kind,
+		ID:         id,
+		Origin:     sub.origin,
+		Data:       data,
+		Durability: sub.policy.Durability,
+		Retention:  sub.policy.Retention,
+	})
+	return receipt, id, err
+}
+
+func ackResponse(id string, offset uint64) []byte {
+	if offset == 0 {
+		return emptyObject
+	}
+	out := append([]byte(nil), `{"id":`...)
+	out = protocol.AppendString(out, id)
+	out = append(out, `,"offset":`...)
+	out = strconv.AppendUint(out, offset, 10)
+	return append(out, '}')
+}
+
+func (s *Session) mutate(f *protocol.Frame, sub *subscription) {
+	var m protocol.Mutation
+	if err := json.Unmarshal(f.Payload, &m); err != nil {
+		s.replyError(f, &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "this is not a mutation: " + err.Error()})
+		return
+	}
+	if sub.target.Specs == nil {
+		s.replyError(f, &protocol.Error{Code: protocol.CodeUnknownCollection, Message: "this channel has no collections, or was joined without config.chorale"})
+		return
+	}
+	outcome, fault := s.deps.Collections.Apply(s.ctx, sub.target, &m, collection.Author{Subject: sub.identity.Subject, Origin: sub.origin})
+	if fault != nil {
+		s.replyError(f, fault)
+		return
+	}
+	response, err := json.Marshal(outcome)
+	if err != nil {
+		s.replyError(f, engineError(err))
+		return
+	}
+	s.replyOK(f, response)
+}
+
+type presencePush struct {
+	Event   string          `json:"event"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+func (s *Session) presence(f *protocol.Frame, sub *subscription) {
+	var p presencePush
+	if json.Unmarshal(f.Payload, &p) != nil || p.Event == "" {
+		s.replyOK(f, emptyObject)
+		return
+	}
+	switch strings.ToLower(p.Event) {
+	case "track":
+		s.track(f, sub, p.Payload)
+	case "untrack":
+		if err := s.untrack(sub); err != nil {
+			s.replyError(f, engineError(err))
+			return
+		}
+		s.replyOK(f, emptyObject)
+	default:
+		s.replyError(f, &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "presence knows track and untrack"})
+	}
+}
+
+func (s *Session) track(f *protocol.Frame, sub *subscription, meta json.RawMessage) {
+	if fault := sub.policy.May(auth.Presence, sub.identity); fault != nil {
+		s.replyError(f, fault)
+		return
+	}
+	if len(meta) > protocol.MaxPresenceBytes {
+		s.replyError(f, &protocol.Error{Code: protocol.CodePayloadTooLarge, Message: "what a member says of itself is limited to 16 KiB"})
+		return
+	}
+	if bytes.Equal(meta, sub.tracked) {
+		s.replyOK(f, emptyObject)
+		return
+	}
+	ref := newRef()
+	value, err := presence.Encode(sub.presenceKey, meta, ref, sub.trackedRef)
+	if err != nil {
+		s.replyError(f, &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "Presence track payload must be a map", Reason: "Presence track payload must be a map"})
+		return
+	}
+	sub.member.WatchPresence()
+	if err := s.deps.Engine.PutLease(s.ctx, sub.name.Log(), sub.origin, value); err != nil {
+		s.replyError(f, engineError(err))
+		return
+	}
+	sub.tracked, sub.trackedRef = bytes.Clone(meta), ref
+	s.replyOK(f, emptyObject)
+}
+
+// newRef is a phx_ref: unique for ever, and short.
+func newRef() string {
+	id := uuid.New()
+	return strings.ReplaceAll(id.String()[:23], "-", "")
+}
+
+func (s *Session) untrack(sub *subscription) error {
+	if sub.tracked == nil {
+		return nil
+	}
+	// The session may be ending: its own context would give this up.
+	err := s.deps.Engine.DropLease(detached(s.ctx), sub.name.Log(), sub.origin)
+	if err == nil {
+		sub.tracked, sub.trackedRef = nil, ""
+	}
+	return err
+}

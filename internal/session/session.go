@@ -1,0 +1,211 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/collection"
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/policy"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// Conn is the socket of a session.
+type Conn interface {
+	// Send queues frames, and writes them at once when the socket takes them. It
+	// never blocks. When the queue is full the conn closes itself with
+	// protocol.CloseSlowConsumer: the client resumes from the log.
+	Send(frames ...protocol.Message)
+	// Close sends a close frame with this code and ends the socket. Idempotent.
+	Close(code int, reason string)
+}
+
+// Verifier turns tokens into identities.
+type Verifier interface {
+	Verify(token string) (*auth.Identity, error)
+}
+
+// Metrics is what sessions count.
+type Metrics interface {
+	SessionOpened()
+	SessionClosed()
+	FrameReceived()
+	FrameMalformed()
+	JoinRefused(code string)
+	PushRefused(code string)
+}
+
+// Deps is what all sessions of a server share.
+type Deps struct {
+	Hub         *hub.Hub
+	Engine      engine.Engine
+	Collections *collection.Store
+	Verifier    Verifier
+	Policy      func() *policy.Policy // the newest: asked at each join
+	Metrics     Metrics
+	Logger      *slog.Logger
+	Now         func() time.Time
+	MaxChannels int // of one session; 0 means 100
+}
+
+// Session is one client's connection. See the package documentation.
+type Session struct {
+	deps    *Deps
+	conn    Conn
+	id      string
+	version protocol.Version
+
+	ctx    context.Context // ends with the session: what it still waits for is given up
+	cancel context.CancelFunc
+
+	mu     sync.Mutex // guards the following; held while a frame is handled
+	token  string     // the connection's, for joins that bring none
+	subs   map[string]*subscription
+	joins  uint64
+	expiry *time.Timer
+	closed bool
+}
+
+// New returns the session of a socket whose token was verified.
+func New(deps *Deps, conn Conn, version protocol.Version, token string) *Session {
+	ctx, cancel := context.WithCancel(context.Background())
+	deps.Metrics.SessionOpened()
+	return &Session{
+		deps:    deps,
+		conn:    conn,
+		id:      uuid.NewString(),
+		version: version,
+		ctx:     ctx,
+		cancel:  cancel,
+		token:   token,
+		subs:    make(map[string]*subscription),
+	}
+}
+
+// Receive handles one frame. data belongs to the caller again when it returns.
+func (s *Session) Receive(isBinary bool, data []byte) {
+	s.deps.Metrics.FrameReceived()
+	var f protocol.Frame
+	var err error
+	switch {
+	case isBinary && s.version == protocol.V1:
+		err = protocol.ErrMalformed
+	case isBinary:
+		f, err = protocol.DecodeBinary(data)
+	default:
+		f, err = protocol.DecodeText(s.version, data)
+	}
+	if err != nil {
+		s.deps.Metrics.FrameMalformed()
+		s.deps.Logger.Debug("frame dropped", "session", s.id, "error", err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.handle(&f)
+	}
+}
+
+func (s *Session) handle(f *protocol.Frame) {
+	switch {
+	case f.Topic == protocol.TopicPhoenix:
+		if f.Event == protocol.EventHeartbeat {
+			s.replyOK(f, emptyObject)
+		}
+		return
+	case f.Event == protocol.EventJoin:
+		s.join(f)
+		return
+	}
+	sub := s.subs[f.Topic]
+	if sub == nil {
+		s.withoutMembership(f)
+		return
+	}
+	switch f.Event {
+	case protocol.EventLeave:
+		s.leave(f, sub)
+	case protocol.EventBroadcast:
+		s.broadcast(f, sub)
+	case protocol.EventMutate:
+		s.mutate(f, sub)
+	case protocol.EventPresence:
+		s.presence(f, sub)
+	case protocol.EventAccessToken:
+		s.refresh(f, sub)
+	}
+}
+
+// withoutMembership answers pushes to a topic that is not joined.
+func (s *Session) withoutMembership(f *protocol.Frame) {
+	if f.Event == protocol.EventLeave {
+		s.replyOK(f, emptyObject)
+		return
+	}
+	f.JoinRef = ""
+	s.replyError(f, &protocol.Error{Code: protocol.CodeUnmatchedTopic, Message: "this topic is not joined", Reason: "unmatched topic"})
+}
+
+// Close ends the session after its socket: it leaves every channel. Idempotent.
+func (s *Session) Close() {
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
+	for _, sub := range s.subs {
+		s.drop(sub)
+	}
+	s.deps.Metrics.SessionClosed()
+}
+
+// Announce tells every joined channel that the server wants the client to
+// reconnect, as upstream does before it restarts.
+func (s *Session) Announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic := range s.subs {
+		s.conn.Send(protocol.EncodeText(s.version, "", "", topic, protocol.EventSystem,
+			[]byte(`{"extension":"system","status":"ok","message":"Server requested disconnect"}`)))
+	}
+}
+
+var (
+	emptyObject = []byte("{}")
+	okSystem    = "ok"
+)
+
+func (s *Session) replyOK(f *protocol.Frame, response []byte) {
+	s.conn.Send(protocol.EncodeReply(s.version, f.JoinRef, f.Ref, f.Topic, true, response))
+}
+
+func (s *Session) replyError(f *protocol.Frame, e *protocol.Error) {
+	s.deps.Metrics.PushRefused(e.Code)
+	s.conn.Send(protocol.EncodeReply(s.version, f.JoinRef, f.Ref, f.Topic, false, protocol.AppendError(nil, e)))
+}
+
+// engineError is what a client is told when the engine did not do it.
+func engineError(err error) *protocol.Error {
+	switch {
+	case errors.Is(err, engine.ErrOverloaded):
+		return &protocol.Error{Code: protocol.CodeOverloaded, Message: "The server is busy; try again", Retryable: true, RetryAfterMs: 250}
+	case errors.Is(err, engine.ErrUnavailable):
+		return &protocol.Error{Code: protocol.CodeUnavailable, Message: "The server cannot store anything at the moment; nothing was written", Retryable: true, RetryAfterMs: 2000}
+	case errors.Is(err, engine.ErrClosed), errors.Is(err, context.Canceled):
+		return &protocol.Error{Code: protocol.CodeShuttingDown, Message: "Realtime is restarting, please standby", Retryable: true, RetryAfterMs: 1000}
+	}
+	return &protocol.Error{Code: protocol.CodeInternal, Message: "The server failed; try again", Retryable: true, RetryAfterMs: 1000}
+}

@@ -1,0 +1,204 @@
+package transport
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/session"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// Options of a Server. The zero value of each number is its default.
+type Options struct {
+	// Deps is handed to every session.
+	Deps *session.Deps
+	// MaxConns bounds the sockets of this server. 0 means 100,000.
+	MaxConns int
+	// QueueBytes bounds what waits for one slow client. 0 means 4 MiB: several
+	// seconds of a busy channel, and less than a burst of such clients can take
+	// from a small machine.
+	QueueBytes int
+	// IdleAfter closes a socket on which nothing arrives (C3). 0 means 60 s.
+	IdleAfter time.Duration
+	// PingEvery is the pause between pings. 0 means 25 s.
+	PingEvery time.Duration
+	// StalledAfter cuts a socket that takes no byte of what waits for it. 0 means 30 s.
+	StalledAfter time.Duration
+	// SweepEvery is how often deadlines are looked at. 0 means 5 s.
+	SweepEvery time.Duration
+	Logger     *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = 100_000
+	}
+	if o.QueueBytes == 0 {
+		o.QueueBytes = 4 << 20
+	}
+	set(&o.IdleAfter, 60*time.Second)
+	set(&o.PingEvery, 25*time.Second)
+	set(&o.StalledAfter, 30*time.Second)
+	set(&o.SweepEvery, 5*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Server is the WebSocket endpoint. It is an http.Handler; Shutdown ends it.
+type Server struct {
+	opts Options
+	done chan struct{} // closed when shutting down
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex // guards the following
+	sockets map[*socket]*session.Session
+	closed  bool
+}
+
+// NewServer returns a server whose deadlines are being swept.
+func NewServer(o Options) *Server {
+	s := &Server{opts: o.withDefaults(), done: make(chan struct{}), sockets: make(map[*socket]*session.Session)}
+	s.wg.Go(s.sweepLoop)
+	return s
+}
+
+// ServeHTTP checks the request, upgrades it and serves the socket until it ends.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	version, ok := protocol.ParseVersion(query.Get("vsn"))
+	if !ok {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	token := r.Header.Get("X-Api-Key")
+	if token == "" {
+		token = query.Get("apikey")
+	}
+	chorale := query.Get("chorale") == "1"
+	if refused := s.refusal(token); refused != nil {
+		s.refuse(w, r, refused, chorale)
+		return
+	}
+	conn, _, _, err := ws.UpgradeHTTP(r, w)
+	if err != nil {
+		return // UpgradeHTTP has answered
+	}
+	sock := newSocket(conn, s.opts.QueueBytes, s.nowMs())
+	sess := session.New(s.opts.Deps, sock, version, token)
+	if !s.add(sock, sess) {
+		sess.Close()
+		sock.Close(protocol.CloseRestart, "the server is shutting down")
+		_ = conn.Close() // its reader never started
+		return
+	}
+	s.serve(sock, sess)
+}
+
+// refused is an answer before the upgrade, and the close code for clients that
+// cannot read it (C1).
+type refused struct {
+	status int
+	text   string
+	code   int
+}
+
+func (s *Server) refusal(token string) *refused {
+	s.mu.Lock()
+	full := len(s.sockets) >= s.opts.MaxConns
+	s.mu.Unlock()
+	if full {
+		return &refused{http.StatusTooManyRequests, "Too many connected users", protocol.CloseTooMany}
+	}
+	_, err := s.opts.Deps.Verifier.Verify(token)
+	if err == nil {
+		return nil
+	}
+	text := "Error connecting to Realtime"
+	if fault, ok := errors.AsType[*auth.TokenError](err); ok {
+		text = fault.HTTPText()
+	}
+	return &refused{http.StatusUnauthorized, text, protocol.CloseTokenRefused}
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, chorale bool) {
+	if chorale {
+		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
+			sock := newSocket(conn, s.opts.QueueBytes, s.nowMs())
+			sock.Close(why.code, why.text)
+			rd := reader{socket: sock, to: deaf{}, now: s.opts.Deps.Now}
+			_ = rd.run() // until the client has seen the code, or lingerFor
+			_ = conn.Close()
+		}
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(why.status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": why.text}) // nobody to tell
+}
+
+// deaf is the receiver of a socket that was refused.
+type deaf struct{}
+
+func (deaf) Receive(bool, []byte) {}
+
+func (s *Server) add(sock *socket, sess *session.Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.sockets[sock] = sess
+	s.wg.Add(1)
+	return true
+}
+
+// serve reads a socket until it ends.
+func (s *Server) serve(sock *socket, sess *session.Session) {
+	defer s.wg.Done()
+	rd := reader{socket: sock, to: sess, now: s.opts.Deps.Now}
+	err := rd.run()
+	if fault, ok := errors.AsType[*closeError](err); ok {
+		sock.Close(fault.code, fault.reason)
+		rd = reader{socket: sock, to: deaf{}, now: s.opts.Deps.Now}
+		rd.drain()
+	}
+	sess.Close()
+	sock.sever()
+	sock.flusher.Wait()
+	s.mu.Lock()
+	delete(s.sockets, sock)
+	s.mu.Unlock()
+}
+
+// drain reads without looking, until the client has closed or lingerFor is over.
+func (r *reader) drain() {
+	buf := make([]byte, 4096)
+	for {
+		if _, err := r.socket.conn.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// Conns is the number of open sockets.
+func (s *Server) Conns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sockets)
+}
+
+func (s *Server) nowMs() int64 { return s.opts.Deps.Now().UnixMilli() }

@@ -1,0 +1,262 @@
+package transport
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// socket is one WebSocket, server side. It implements session.Conn.
+type socket struct {
+	conn     net.Conn
+	raw      syscall.RawConn // nil when the conn has no descriptor of its own (TLS)
+	maxQueue int             // bytes
+
+	lastRead atomic.Int64 // Unix ms of the newest byte from the client
+
+	mu       sync.Mutex // guards the following
+	queue    [][]byte   // what the kernel did not take yet, in order
+	queued   int        // bytes in queue
+	progress int64      // Unix ms of the newest byte that the kernel took while queueing
+	flushing bool       // a goroutine empties the queue
+	closing  bool       // a close frame was sent or queued: nothing may follow
+	cause    int        // the code it was closed with
+	flusher  sync.WaitGroup
+
+	// Arguments and results of writeOnce, which is made once because a closure
+	// per write would be an allocation per delivery. Guarded by mu.
+	writeOnce func(fd uintptr) bool
+	out       []byte
+	written   int
+	writeErr  error
+}
+
+func newSocket(conn net.Conn, maxQueue int, nowMs int64) *socket {
+	s := &socket{conn: conn, maxQueue: maxQueue}
+	s.lastRead.Store(nowMs)
+	if sc, ok := conn.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			s.raw = raw
+		}
+	}
+	s.writeOnce = func(fd uintptr) bool {
+		s.written, s.writeErr = syscall.Write(int(fd), s.out)
+		return true // whatever came of it: do not wait
+	}
+	return s
+}
+
+// Send implements session.Conn.
+func (s *socket) Send(frames ...protocol.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return
+	}
+	if s.flushing {
+		s.enqueueLocked(frames)
+		return
+	}
+	if len(frames) == 1 {
+		s.writeLocked(frames[0].Wire())
+		return
+	}
+	buf := buffers.Get().(*[]byte)
+	out := (*buf)[:0]
+	for i := range frames {
+		out = append(out, frames[i].Wire()...)
+	}
+	s.writeLocked(out)
+	if cap(out) <= maxPooled {
+		*buf = out[:0]
+	}
+	buffers.Put(buf)
+}
+
+// enqueueLocked adds frames behind those that wait, or closes the socket.
+func (s *socket) enqueueLocked(frames []protocol.Message) {
+	for i := range frames {
+		wire := frames[i].Wire()
+		if s.queued+len(wire) > s.maxQueue {
+			s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
+			return
+		}
+		s.queue = append(s.queue, wire)
+		s.queued += len(wire)
+	}
+}
+
+// writeLocked writes to a socket with an empty queue, and queues what the
+// kernel does not take. Whoever finds the queue empty is never too slow,
+// however much it is: a client that loads a large collection is not behind.
+func (s *socket) writeLocked(wire []byte) {
+	n := 0
+	if s.raw != nil {
+		for n < len(wire) {
+			s.out, s.written, s.writeErr = wire[n:], 0, nil
+			if err := s.raw.Write(s.writeOnce); err != nil {
+				s.failLocked()
+				return
+			}
+			s.out = nil
+			if s.written > 0 {
+				n += s.written
+			}
+			if errors.Is(s.writeErr, syscall.EINTR) {
+				continue
+			}
+			if s.writeErr != nil {
+				break
+			}
+		}
+		if s.writeErr != nil && !errors.Is(s.writeErr, syscall.EAGAIN) {
+			s.failLocked()
+			return
+		}
+	}
+	if n == len(wire) {
+		return
+	}
+	rest := append([]byte(nil), wire[n:]...)
+	s.queue = append(s.queue, rest)
+	s.queued += len(rest)
+	s.startFlushLocked()
+}
+
+func (s *socket) startFlushLocked() {
+	s.flushing = true
+	s.progress = time.Now().UnixMilli()
+	s.flusher.Go(s.flush)
+}
+
+// flush empties the queue, waiting for the socket as long as it takes; the
+// sweep cuts sockets that take nothing.
+func (s *socket) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) > 0 {
+		batch := net.Buffers(s.queue)
+		bytes := s.queued
+		s.queue = nil
+		s.mu.Unlock()
+		_, err := batch.WriteTo(s.conn)
+		s.mu.Lock()
+		s.queued -= bytes
+		s.progress = time.Now().UnixMilli()
+		if err != nil {
+			s.failLocked()
+			break
+		}
+	}
+	s.flushing = false
+	if s.closing {
+		s.lingerLocked()
+	}
+}
+
+// failLocked ends a socket that cannot be written: the reader sees it end.
+func (s *socket) failLocked() {
+	s.closing = true
+	s.queue = nil
+	_ = s.conn.Close() // the error that matters was the write's
+}
+
+// Close implements session.Conn: a close frame, then a moment for the client to
+// answer, so that it sees the code and not a reset.
+func (s *socket) Close(code int, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeLocked(code, reason)
+}
+
+func (s *socket) closeLocked(code int, reason string) {
+	if s.closing {
+		return
+	}
+	s.closing, s.cause = true, code
+	frame := closeWire(code, reason)
+	if s.flushing {
+		if code == protocol.CloseSlowConsumer {
+			s.queue = nil // it would not read it in time anyway
+		}
+		s.queue = append(s.queue, frame)
+		s.queued += len(frame)
+		_ = s.conn.SetDeadline(time.Now().Add(lingerFor))
+		return
+	}
+	s.writeLocked(frame)
+	if !s.flushing {
+		s.lingerLocked()
+	}
+}
+
+// lingerFor is how long a closed socket waits for the client's close frame.
+const lingerFor = 2 * time.Second
+
+func (s *socket) lingerLocked() {
+	_ = s.conn.SetDeadline(time.Now().Add(lingerFor)) // on failure the reader ends at once, which is as good
+}
+
+// control sends a control frame that the transport itself has to send.
+func (s *socket) control(op ws.OpCode, payload []byte) {
+	wire := controlWire(op, payload)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closing:
+	case s.flushing:
+		s.queue = append(s.queue, wire)
+		s.queued += len(wire)
+	default:
+		s.writeLocked(wire)
+	}
+}
+
+// stalled says since when (Unix ms) the kernel has taken nothing; 0 when
+// nothing waits.
+func (s *socket) stalled() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.flushing {
+		return 0
+	}
+	return s.progress
+}
+
+// sever cuts the socket without a word.
+func (s *socket) sever() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failLocked()
+}
+
+func controlWire(op ws.OpCode, payload []byte) []byte {
+	out := make([]byte, 2, 2+len(payload))
+	out[0] = 0x80 | byte(op)
+	out[1] = byte(len(payload)) // control payloads are at most 125 bytes
+	return append(out, payload...)
+}
+
+func closeWire(code int, reason string) []byte {
+	if len(reason) > 120 {
+		reason = reason[:120]
+	}
+	payload := binary.BigEndian.AppendUint16(nil, uint16(code))
+	return controlWire(ws.OpClose, append(payload, reason...))
+}
+
+// buffers are borrowed for reading and for joining frames.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, readSize); return &b }}
+
+const (
+	readSize  = 32 << 10
+	maxPooled = 256 << 10
+)

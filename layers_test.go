@@ -1,0 +1,104 @@
+package chorale_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layers is the house from the bottom up: a package imports only from rows
+// before its own. ARCHITECTURE.md says what each is for.
+var layers = [][]string{
+	{"protocol", "internal/engine", "internal/auth", "internal/metrics", "web/notes"},
+	{"internal/engine/embedded", "internal/engine/enginetest", "internal/presence", "internal/collection"},
+	{"internal/hub", "internal/policy", "internal/bench"},
+	{"internal/session", "internal/httpapi"},
+	{"internal/transport"},
+	{"internal/server"},
+	{"cmd/chorale"},
+}
+
+const module = "github.com/chorale-rt/chorale/"
+
+func TestLayers(t *testing.T) {
+	row := map[string]int{}
+	for i, names := range layers {
+		for _, name := range names {
+			row[name] = i
+		}
+	}
+	for dir, imports := range packages(t) {
+		mine, known := row[dir]
+		if !known {
+			t.Errorf("%s is in no layer: add it to layers, and to ARCHITECTURE.md", dir)
+			continue
+		}
+		for _, other := range imports {
+			if theirs, ok := row[other]; !ok || theirs >= mine {
+				t.Errorf("%s (row %d) imports %s (row %d): imports point down", dir, mine, other, theirs)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for dir := range packages(t) {
+		if dir == "cmd/chorale" {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, "doc.go"), nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil || f.Doc == nil {
+			t.Errorf("%s has no doc.go with a package comment", dir)
+		}
+	}
+}
+
+// packages returns the directories that hold Go code, with the packages of this
+// module that their code (tests aside) imports. It reads the files itself: the
+// test cache does not see what a child process reads.
+func packages(t *testing.T) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if base := d.Name(); base == "node_modules" || base == "testdata" || (strings.HasPrefix(base, ".") && base != ".") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		dir := path.Dir(filepath.ToSlash(name))
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || dir == "." {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		out[dir] = append(out[dir], ownImports(f.Imports)...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func ownImports(specs []*ast.ImportSpec) []string {
+	var out []string
+	for _, spec := range specs {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if own, ok := strings.CutPrefix(name, module); ok && err == nil {
+			out = append(out, own)
+		}
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+package protocol
+
+import "encoding/binary"
+
+// Message is an encoded frame that any number of sockets may share: the
+// WebSocket header stands right before the payload, so that a socket needs one
+// write and no copy. The zero Message is empty. Its bytes must not be changed.
+type Message struct {
+	buf    []byte
+	start  uint8 // of the WebSocket header in buf
+	binary bool
+}
+
+// headroom is the longest header of an unmasked WebSocket frame.
+const headroom = 10
+
+// Wire is the WebSocket frame, header included, as a server sends it.
+func (m Message) Wire() []byte { return m.buf[m.start:] }
+
+// Payload is the frame without the WebSocket header.
+func (m Message) Payload() []byte { return m.buf[headroom:] }
+
+// Binary says whether the payload is a binary frame.
+func (m Message) Binary() bool { return m.binary }
+
+// Empty says that there is nothing to send.
+func (m Message) Empty() bool { return len(m.buf) == 0 }
+
+// begin returns a buffer with room for the header, to append a payload to.
+func begin(size int) []byte { return make([]byte, headroom, headroom+size) }
+
+// finish puts the WebSocket header (RFC 6455, 5.2) before a payload that was
+// appended to what begin returned.
+func finish(buf []byte, isBinary bool) Message {
+	const fin, text, bin = 0x80, 0x1, 0x2
+	opcode := byte(fin | text)
+	if isBinary {
+		opcode = fin | bin
+	}
+	n := len(buf) - headroom
+	m := Message{buf: buf, binary: isBinary}
+	switch {
+	case n < 126:
+		m.start = headroom - 2
+		buf[m.start+1] = byte(n)
+	case n <= 0xffff:
+		m.start = headroom - 4
+		buf[m.start+1] = 126
+		binary.BigEndian.PutUint16(buf[m.start+2:], uint16(n))
+	default:
+		m.start = 0
+		buf[1] = 127
+		binary.BigEndian.PutUint64(buf[2:], uint64(n))
+	}
+	buf[m.start] = opcode
+	return m
+}
+
+// appendHead appends everything of a text frame up to its payload; appendTail
+// what follows it. Null refs are "".
+func appendHead(dst []byte, v Version, joinRef, ref, topic, event string) []byte {
+	if v == V1 {
+		dst = append(dst, `{"topic":`...)
+		dst = AppendString(dst, topic)
+		dst = append(dst, `,"event":`...)
+		dst = AppendString(dst, event)
+		return append(dst, `,"payload":`...)
+	}
+	dst = append(dst, '[')
+	dst = appendRef(dst, joinRef)
+	dst = append(dst, ',')
+	dst = appendRef(dst, ref)
+	dst = append(dst, ',')
+	dst = AppendString(dst, topic)
+	dst = append(dst, ',')
+	dst = AppendString(dst, event)
+	return append(dst, ',')
+}
+
+func appendTail(dst []byte, v Version, ref string) []byte {
+	if v == V1 {
+		dst = append(dst, `,"ref":`...)
+		dst = appendRef(dst, ref)
+		return append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+func appendRef(dst []byte, ref string) []byte {
+	if ref == "" {
+		return append(dst, "null"...)
+	}
+	return AppendString(dst, ref)
+}
+
+// EncodeText encodes one text frame with a payload of JSON.
+func EncodeText(v Version, joinRef, ref, topic, event string, payload []byte) Message {
+	buf := begin(len(payload) + len(topic) + len(event) + 64)
+	buf = appendHead(buf, v, joinRef, ref, topic, event)
+	buf = append(buf, payload...)
+	return finish(appendTail(buf, v, ref), false)
+}
+
+// EncodeReply encodes a phx_reply; response must be a JSON value.
+func EncodeReply(v Version, joinRef, ref, topic string, ok bool, response []byte) Message {
+	buf := begin(len(response) + len(topic) + 96)
+	buf = appendHead(buf, v, joinRef, ref, topic, EventReply)
+	if ok {
+		buf = append(buf, `{"status":"ok","response":`...)
+	} else {
+		buf = append(buf, `{"status":"error","response":`...)
+	}
+	buf = append(buf, response...)
+	buf = append(buf, '}')
+	return finish(appendTail(buf, v, ref), false)
+}
+
+// AppendError appends the response of an error reply (section 9).
+func AppendError(dst []byte, e *Error) []byte {
+	dst = append(dst, `{"reason":`...)
+	dst = AppendString(dst, e.WireReason())
+	dst = append(dst, `,"code":`...)
+	dst = AppendString(dst, e.Code)
+	dst = append(dst, `,"retryable":`...)
+	dst = appendBool(dst, e.Retryable)
+	if e.RetryAfterMs > 0 {
+		dst = append(dst, `,"retryAfterMs":`...)
+		dst = appendUint(dst, uint64(e.RetryAfterMs))
+	}
+	if e.Expect > 0 {
+		dst = append(dst, `,"expect":`...)
+		dst = appendUint(dst, e.Expect)
+	}
+	return append(dst, '}')
+}
