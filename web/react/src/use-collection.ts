@@ -52,21 +52,16 @@ const LOADING = empty(true);
  * The result is the same object until something in it changed, and so is each record.
  */
 export function useCollection<T extends RecordShape>(ref: ChannelRef, collection: string): UseCollection<T> {
+  const { claims } = useRealtimeContext();
   const key = claimKey(ref);
   const pick = useCallback((channel: Channel) => channel.collection<T>(collection).snapshot, [collection]);
   const snapshot = useChannelStore<CollectionSnapshot<T>>(key, pick, key === undefined ? NOTHING : LOADING);
   const { status, error } = useChannelStore(key, statusOf, IDLE);
-  const actions = useCollectionActions<T>(key, collection);
+  const actions = useMemo(() => collectionActions<T>(claims, key, collection), [claims, key, collection]);
   return useMemo(() => {
     const isLoading = snapshot.isLoading && status !== "refused" && status !== "closed";
     return { ...snapshot, isLoading, error, ...actions };
   }, [snapshot, status, error, actions]);
-}
-
-/** The actions alone: for components that write and do not show. The channel is held by each write, not by the component. */
-function useCollectionActions<T extends RecordShape>(key: ClaimKey | undefined, collection: string): CollectionActions<T> {
-  const { claims } = useRealtimeContext();
-  return useMemo(() => collectionActions<T>(claims, key, collection), [claims, key, collection]);
 }
 
 function collectionActions<T extends RecordShape>(

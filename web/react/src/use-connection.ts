@@ -1,7 +1,6 @@
 import type { ConnectionSnapshot } from "@chorale/client";
-import { useMemo } from "react";
+import { useSyncExternalStore } from "react";
 import { useRealtimeContext } from "./context.ts";
-import { useStore } from "./use-store.ts";
 
 const ON_SERVER: ConnectionSnapshot = Object.freeze({ status: "idle", isConnected: false, attempt: 0 });
 
@@ -18,9 +17,9 @@ export function useConnection(): ConnectionSnapshot;
 export function useConnection<S>(select: (connection: ConnectionSnapshot) => S): S;
 export function useConnection(select: (connection: ConnectionSnapshot) => unknown = everything): unknown {
   const { connection } = useRealtimeContext().client;
-  const store = useMemo(
-    () => ({ subscribe: connection.subscribe, getSnapshot: () => select(connection.getSnapshot()) }),
-    [connection, select],
+  return useSyncExternalStore(
+    connection.subscribe,
+    () => select(connection.getSnapshot()),
+    () => select(ON_SERVER),
   );
-  return useStore(store, select(ON_SERVER));
 }
