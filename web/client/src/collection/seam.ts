@@ -1,0 +1,143 @@
+/**
+ * Where channels and records meet. A channel owns the socket, the join and the position in the log; a ChannelStore owns what is
+ * written and what is shown. Neither reads the other's state.
+ */
+import type { ClientEvents, Collection, Json, RecordShape, Store } from "../types";
+
+/** A stamp: hybrid logical time, `@`, client id. Compares as an ASCII string. */
+export type Stamp = string;
+
+/** A record on the wire (docs/protocol.md, section 7). */
+export interface WireRecord {
+  readonly id: string;
+  readonly version: number;
+  readonly fields: Readonly<Record<string, Json>>;
+  readonly sets?: Readonly<Record<string, readonly string[]>>;
+  readonly counters?: Readonly<Record<string, number>>;
+  readonly stamps: Readonly<Record<string, Stamp>>;
+  readonly setStamps?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly updatedBy: string;
+  readonly updatedAt: number;
+  readonly deleted?: Stamp;
+}
+
+/** Payload of `records`: one page of a collection. */
+export interface RecordsPage {
+  readonly collection: string;
+  readonly reset: boolean;
+  readonly offset: number;
+  readonly records: readonly WireRecord[];
+  readonly more: boolean;
+}
+
+export type WireStatus = "applied" | "noop" | "superseded" | "exists" | "gone" | "rejected" | "unknown";
+
+export interface WireError {
+  readonly code: string;
+  readonly message: string;
+  readonly path?: string;
+}
+
+/** Payload of `change`. */
+export interface WireChange {
+  readonly offset: number;
+  readonly collection: string;
+  readonly record: string;
+  readonly op: "put" | "patch" | "delete" | "restore";
+  readonly status: WireStatus;
+  readonly client: string;
+  readonly n: number;
+  readonly id?: string;
+  readonly by: string;
+  readonly time: number;
+  readonly base?: number;
+  readonly fields?: Readonly<Record<string, Json>>;
+  readonly sets?: Readonly<Record<string, Readonly<Record<string, boolean>>>>;
+  readonly counters?: Readonly<Record<string, number>>;
+  readonly stamp?: Stamp;
+  readonly lost?: readonly string[];
+  readonly error?: WireError;
+  readonly state?: WireRecord;
+}
+
+/** Response to a `mutate` push, and an element of `synced.outcomes`. */
+export interface WireOutcome {
+  readonly n: number;
+  readonly offset: number;
+  readonly status: WireStatus;
+  readonly lost?: readonly string[];
+  readonly error?: WireError;
+  readonly record?: WireRecord;
+  readonly duplicate?: boolean;
+}
+
+/** Payload of `synced`. */
+export interface WireSynced {
+  readonly epoch: string;
+  readonly offset: number;
+  readonly last: number;
+  readonly outcomes: readonly WireOutcome[];
+}
+
+/** An error reply to a `mutate` push: `n` was not consumed. */
+export interface WireRefusal {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+  /** out_of_order: the `n` that is due. */
+  readonly expect?: number;
+}
+
+/** What a channel gives its store. */
+export interface StoreHost {
+  readonly channel: string;
+  /** The client id that this channel was joined with; it changes only by `renewClient`. */
+  clientId(): string;
+  /** Takes a new client id for this channel and rejoins: the server has forgotten the old one. */
+  renewClient(): void;
+  /** The highest offset of this channel that was seen, for `base`. */
+  offset(): number;
+  /** The token's `sub`, known from the first join on; "" before. */
+  subject(): string;
+  /** Server time as well as this client knows it, ms since 1970. */
+  now(): number;
+  uuid(): string;
+  setTimeout(fn: () => void, ms: number): unknown;
+  clearTimeout(handle: unknown): void;
+  limits(): { readonly recordBytes: number; readonly frameBytes: number };
+  /**
+   * Pushes `mutate` with exactly this payload. `onReply` is called once with the answer, or never when the connection ends first.
+   * Returns false, and does nothing, while the channel is not live.
+   */
+  sendMutation(payloadJson: string, onReply: (reply: { ok: WireOutcome } | { error: WireRefusal }) => void): boolean;
+  emit<E extends "conflict" | "mutationFailed">(event: E, detail: ClientEvents[E]): void;
+  /** The set of collections has grown: the channel must join again to get the new one. */
+  collectionsChanged(): void;
+  reportError(error: unknown): void;
+}
+
+/** All collections of one channel, and this client's unsettled writes to them. */
+export interface ChannelStore {
+  /** Names of the collections that somebody has asked for, for the join. */
+  names(): readonly string[];
+  /** The same object for the same name. */
+  collection<T extends RecordShape>(name: string): Collection<T>;
+  /** How many writes have not settled. */
+  readonly pendingCount: Store<number>;
+
+  // In the order in which a channel calls them:
+  onRecords(page: RecordsPage): void;
+  onChange(change: WireChange): void;
+  /** The catch-up is over: settle, send again what is above `last`, then what waits. The channel is live from here on. */
+  onSynced(synced: WireSynced): void;
+  /** The channel is not live any more; writes wait. */
+  onDown(): void;
+  /** The channel was refused or closed for good: writes settle as rejected with this code, or as unknown. */
+  onClosed(reason?: { code: string; message: string }): void;
+}
+
+/** `createChannelStore(host)` in ./store.ts makes one. */
+export type CreateChannelStore = (host: StoreHost) => ChannelStore;
