@@ -1,0 +1,118 @@
+package embedded
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+)
+
+// Watch implements engine.Engine.
+func (e *Engine) Watch(ctx context.Context, channel string, sink func([]engine.Event)) (engine.Position, func(), error) {
+	s, c, err := e.acquire(ctx, channel)
+	if err != nil {
+		return engine.Position{}, nil, wrap("watch", channel, err)
+	}
+	defer s.mu.Unlock()
+	w := &watcher{sink: sink}
+	c.watch(w)
+	stop := func() {
+		if w.stopped.Swap(true) {
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.unwatch(w)
+	}
+	return c.position(), stop, nil
+}
+
+// Send implements engine.Engine.
+func (e *Engine) Send(ctx context.Context, channel string, entry engine.Entry) error {
+	return wrap("send", channel, e.send(ctx, channel, entry))
+}
+
+func (e *Engine) send(ctx context.Context, channel string, entry engine.Entry) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s, err := e.shardOf(channel)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	c := s.channels[channel]
+	switch {
+	case s.closed:
+		s.mu.Unlock()
+		return engine.ErrClosed
+	case c == nil || c.loading != nil || len(c.watchers) == 0:
+		s.mu.Unlock()
+		return nil // nobody to deliver to, so nothing to load
+	}
+	c.used = e.now()
+	entry.Offset, entry.Prev = 0, 0
+	if entry.Time == 0 {
+		entry.Time = c.used
+	}
+	return s.submitLocked(ctx, c, opOverhead+len(entry.Data), func(o *op) {
+		o.kind, o.record = opSend, &record{Entry: entry}
+	})
+}
+
+// PutLease implements engine.Engine.
+func (e *Engine) PutLease(ctx context.Context, channel, holder string, value []byte) error {
+	if value == nil {
+		value = []byte{} // nil means dropped
+	}
+	return wrap("put lease", channel, e.setLease(ctx, channel, engine.LeaseEvent{Holder: holder, Value: value}))
+}
+
+// DropLease implements engine.Engine.
+func (e *Engine) DropLease(ctx context.Context, channel, holder string) error {
+	return wrap("drop lease", channel, e.setLease(ctx, channel, engine.LeaseEvent{Holder: holder}))
+}
+
+func (e *Engine) setLease(ctx context.Context, channel string, l engine.LeaseEvent) error {
+	s, c, err := e.acquire(ctx, channel)
+	if err != nil {
+		return err
+	}
+	return s.submitLocked(ctx, c, opOverhead+len(l.Holder)+len(l.Value), func(o *op) {
+		o.kind, o.lease = opLease, l
+	})
+}
+
+// submitLocked queues an op that needs no sequencing and waits for it. The shard
+// is locked when it is called and unlocked when it returns.
+func (s *shard) submitLocked(ctx context.Context, c *channel, size int, fill func(*op)) error {
+	if s.full(size) {
+		s.mu.Unlock()
+		return engine.ErrOverloaded
+	}
+	o := s.engine.ops.get()
+	o.ch, o.size = c, size
+	fill(o)
+	if err := s.submit(ctx, o); err != nil {
+		return err
+	}
+	err := o.err
+	s.engine.ops.put(o)
+	return err
+}
+
+// Leases implements engine.Engine.
+func (e *Engine) Leases(ctx context.Context, channel string) ([]engine.Lease, error) {
+	s, c, err := e.acquire(ctx, channel)
+	if err != nil {
+		return nil, wrap("leases", channel, err)
+	}
+	defer s.mu.Unlock()
+	out := make([]engine.Lease, 0, len(c.leases))
+	for holder, value := range c.leases {
+		out = append(out, engine.Lease{Holder: holder, Value: value})
+	}
+	slices.SortFunc(out, func(a, b engine.Lease) int { return strings.Compare(a.Holder, b.Holder) })
+	return out, nil
+}

@@ -1,0 +1,274 @@
+package embedded
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+)
+
+// storeFormat is the version of the layout that codec.go describes.
+const storeFormat = 1
+
+// pebbleFormat is the newest of Pebble's formats below FormatWALSyncChunks. From
+// that on the log says how far it was synced, and Pebble takes a hole before
+// that point for corruption; walFS lets Pebble believe in syncs that did not
+// reach the disk, so after a power loss the store would not open any more.
+const pebbleFormat = pebble.FormatColumnarBlocks
+
+// The store's own keys and words, under prefixMeta.
+const (
+	metaFormat     = "mformat"     // uvarint
+	metaGeneration = "mgeneration" // string
+	metaRun        = "mrun"        // runClean, or runOpen and the boot id
+	runClean       = "clean"
+	runOpen        = "open "
+)
+
+// store is the disk: a Pebble database whose commits are as durable as they ask.
+// Its methods may be called concurrently, but none after close.
+type store struct {
+	db         *pebble.DB
+	fs         *walFS
+	log        *pebbleLog
+	health     *health
+	inMemory   bool
+	generation string // changes when the log may have lost its end
+}
+
+// openStore opens or makes the store of the given options.
+func openStore(o Options) (*store, error) {
+	base, dir := o.FS, o.Dir
+	switch {
+	case o.inMemory():
+		base, dir, o.BallastBytes = vfs.NewMem(), "store", -1
+	case base == nil:
+		base = vfs.Default
+	}
+	if err := base.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	h := newHealth(base, dir, o.BallastBytes, o.Logger)
+	s := &store{
+		health:   h,
+		fs:       &walFS{FS: vfs.OnDiskFull(base, h.diskFull), fail: h.fail, pause: h.pause},
+		log:      &pebbleLog{log: o.Logger, health: h},
+		inMemory: o.inMemory(),
+	}
+	if err := s.openPebble(dir); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	s.log.opened.Store(true)
+	if err := s.begin(o.BootID(), o.Logger); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, errors.Join(err, s.db.Close()))
+	}
+	if err := h.makeBallast(); err != nil {
+		h.log.Error("no space for the ballast; durable appends are refused until there is", "cause", err)
+		h.condition.CompareAndSwap(uint32(sound), uint32(full))
+	}
+	return s, nil
+}
+
+func (s *store) openPebble(dir string) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case openError:
+			err = r.error
+		default:
+			panic(r)
+		}
+	}()
+	s.db, err = pebble.Open(dir, pebbleOptions(s))
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
+		return fmt.Errorf("no access, or another process has it open: %w", err)
+	}
+	return err
+}
+
+func pebbleOptions(s *store) *pebble.Options {
+	o := &pebble.Options{
+		FS:                 s.fs,
+		Logger:             s.log,
+		FormatMajorVersion: pebbleFormat,
+		DisableWAL:         s.inMemory,
+		// The more of the recent log a memtable holds, the fewer entries that
+		// retention drops soon are ever written to a table.
+		MemTableSize:                32 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		// Reads are served from memory, so many tables on level 0 hurt less than
+		// writers that wait for a compaction.
+		L0StopWritesThreshold: 64,
+		// Without it the fsync at the end of each log would find all of it
+		// unwritten, and every writer would wait for that.
+		WALBytesPerSync: 512 << 10,
+		EventListener:   &pebble.EventListener{BackgroundError: s.health.backgroundError},
+	}
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // most channels that are asked for are new
+	return o
+}
+
+// begin reads the marks that the last run left, and leaves those of this one.
+func (s *store) begin(boot string, log *slog.Logger) error {
+	if s.inMemory {
+		s.generation = rand.Text()
+		return nil
+	}
+	format, err := s.meta(metaFormat)
+	if err != nil {
+		return err
+	}
+	if v, n := binary.Uvarint(format); format != nil && (n <= 0 || v > storeFormat) {
+		return fmt.Errorf("it has format %d and this program knows formats up to %d: use a newer Chorale", v, storeFormat)
+	}
+	generation, err := s.meta(metaGeneration)
+	if err != nil {
+		return err
+	}
+	run, err := s.meta(metaRun)
+	if err != nil {
+		return err
+	}
+	s.generation = string(generation)
+	mayHaveLost := run != nil && string(run) != runClean && (boot == "" || string(run) != runOpen+boot)
+	if s.generation == "" || mayHaveLost {
+		s.generation = rand.Text()
+	}
+	if mayHaveLost {
+		log.Warn("the machine went down without a clean end; entries that were not written for power loss may be missing, clients load anew")
+	}
+	b := s.db.NewBatch()
+	defer b.Close()
+	err = errors.Join(
+		b.Set([]byte(metaFormat), binary.AppendUvarint(nil, storeFormat), nil),
+		b.Set([]byte(metaGeneration), []byte(s.generation), nil),
+		b.Set([]byte(metaRun), []byte(runOpen+boot), nil),
+	)
+	if err != nil {
+		return err
+	}
+	return s.commit(b, engine.Disk)
+}
+
+// meta returns a mark, nil when it is not there.
+func (s *store) meta(key string) ([]byte, error) {
+	v, closer, err := s.db.Get([]byte(key))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return append([]byte{}, v...), closer.Close()
+}
+
+// commit writes a batch and returns when it is as durable as asked. After an
+// error nothing is known about the batch, and nothing is written any more.
+func (s *store) commit(b *pebble.Batch, d engine.Durability) error {
+	if s.inMemory {
+		return s.db.Apply(b, pebble.NoSync)
+	}
+	if err := s.failure(); err != nil {
+		return err
+	}
+	if d == engine.Disk {
+		s.fs.disk.Add(1)
+		defer s.fs.disk.Add(-1)
+	}
+	if err := s.db.Apply(b, pebble.Sync); err != nil {
+		s.health.fail(err)
+	}
+	return s.failure()
+}
+
+// failure is nil as long as every commit succeeded.
+func (s *store) failure() error {
+	if s.health.is(failed) {
+		return s.health.refusal()
+	}
+	return nil
+}
+
+// image is what the store holds of a channel.
+type image struct {
+	header  header
+	records []*record
+	values  []*value
+}
+
+// load reads a channel; nil when the store has none of that name.
+func (s *store) load(name string) (*image, error) {
+	b, closer, err := s.db.Get(appendHeaderKey(nil, name))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	img := &image{}
+	img.header, err = decodeHeader(b)
+	if err = errors.Join(err, closer.Close()); err != nil {
+		return nil, err
+	}
+	if img.header.Generation != s.generation {
+		img.header.Epoch = s.generation
+	}
+	err = s.scan(prefixEntry, name, func(key, b []byte) error {
+		if len(key) != 8 {
+			return fmt.Errorf("entry key of %d bytes: %w", len(key), errCorrupt)
+		}
+		r, err := decodeEntry(binary.BigEndian.Uint64(key), b)
+		img.records = append(img.records, r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.scan(prefixValue, name, func(key, b []byte) error {
+		v, err := decodeValue(string(key), b)
+		img.values = append(img.values, v)
+		return err
+	})
+	return img, err
+}
+
+// scan calls each with the rest of the key and the bytes of everything that is
+// stored under a channel's prefix, in key order.
+func (s *store) scan(prefix byte, name string, each func(key, b []byte) error) error {
+	lower, upper := under(prefix, name)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		var b []byte
+		if b, err = it.ValueAndErr(); err == nil {
+			err = each(it.Key()[len(lower):], b)
+		}
+	}
+	return errors.Join(err, it.Error(), it.Close())
+}
+
+// close marks the end as clean and closes the database. After a failure the
+// database is left to the process's end if Pebble could not be closed.
+func (s *store) close() error {
+	var err error
+	if !s.inMemory && !s.health.is(failed) {
+		b := s.db.NewBatch()
+		err = errors.Join(b.Set([]byte(metaRun), []byte(runClean), nil), s.commit(b, engine.Disk), b.Close())
+	}
+	close(s.health.closing)
+	if s.log.parked.Load() {
+		return errors.Join(err, s.health.refusal())
+	}
+	return errors.Join(err, s.db.Close())
+}

@@ -1,0 +1,160 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// scanPerTick is how many stored channels are looked at between two shards: a
+// few thousand per SweepEvery, for the price of a few reads.
+const scanPerTick = 64
+
+// sweep drops what is too old in the shard's channels, deletes it from the
+// store, and lets go of channels that nobody misses.
+func (s *shard) sweep() {
+	now := s.engine.now()
+	tombstonesBefore := s.engine.tombstonesBefore()
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	for name, c := range s.channels {
+		if c.loading != nil {
+			continue
+		}
+		c.expire(now)
+		c.forgetTombstones(tombstonesBefore)
+		switch {
+		case s.needsMaintenance(c, tombstonesBefore):
+			s.enqueueLocked(&op{kind: opMaintain, ch: c})
+		case c.idle(now, s.engine.options.IdleAfter):
+			delete(s.channels, name)
+			if !c.onDisk && c.head > 0 {
+				s.renewEpoch()
+			}
+		}
+	}
+	if len(s.pending) == 0 || s.leading {
+		s.mu.Unlock()
+		return
+	}
+	s.beginLocked()
+	s.lead(nil)
+}
+
+// needsMaintenance says whether the store holds what the channel has dropped.
+func (s *shard) needsMaintenance(c *channel, tombstonesBefore int64) bool {
+	if !c.onDisk || c.queued > 0 || !s.engine.store.health.is(sound) {
+		return false
+	}
+	return c.firstKept() > c.diskFirst || len(c.diskKeys) > 0 ||
+		(c.holdsNothing() && c.appended <= tombstonesBefore)
+}
+
+// sweepStore looks at the next few stored channels, and loads those that have
+// something too old, so that the sweep of their shard deletes it. The store does
+// not grow by channels that nobody opens again.
+func (e *Engine) sweepStore(n int) {
+	next, due, err := e.store.due(e.scanFrom, n, e.now(), e.tombstonesBefore())
+	if err != nil {
+		e.options.Logger.Warn("look for old entries in the store", "cause", err)
+		return
+	}
+	e.scanFrom = next
+	for _, name := range due {
+		s, _, err := e.acquire(context.Background(), name)
+		if err != nil {
+			e.options.Logger.Warn("drop old entries", "channel", name, "cause", err)
+			continue
+		}
+		s.mu.Unlock()
+	}
+}
+
+// due returns the channels, of at most n headers from the key from on, that hold
+// something that is to be dropped, and the key to go on from: nil for the start.
+func (s *store) due(from []byte, n int, now, forgetBefore int64) (next []byte, names []string, err error) {
+	if from == nil {
+		from = []byte{prefixHeader}
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{prefixHeader + 1}})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if closeErr := it.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	for ok := it.First(); ok; ok = it.Next() {
+		if n--; n < 0 {
+			return bytes.Clone(it.Key()), names, nil
+		}
+		b, err := it.ValueAndErr()
+		if err != nil {
+			return nil, names, err
+		}
+		h, err := decodeHeader(b)
+		if err != nil {
+			return nil, names, err
+		}
+		name := string(it.Key()[1:])
+		old, err := s.isDue(name, &h, now, forgetBefore)
+		if err != nil {
+			return nil, names, err
+		}
+		if old {
+			names = append(names, name)
+		}
+	}
+	return nil, names, it.Error()
+}
+
+// isDue looks at the oldest entry of a channel, or, when there is none, at how
+// long the channel has been empty.
+func (s *store) isDue(name string, h *header, now, forgetBefore int64) (old bool, err error) {
+	lower, upper := under(prefixEntry, name)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if closeErr := it.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	if !it.First() {
+		if h.Appended > forgetBefore || it.Error() != nil {
+			return false, it.Error()
+		}
+		holds, err := s.holdsValues(name)
+		return !holds, err
+	}
+	b, err := it.ValueAndErr()
+	if err != nil {
+		return false, err
+	}
+	r, err := decodeEntry(binary.BigEndian.Uint64(it.Key()[len(lower):]), b)
+	if err != nil {
+		return false, err
+	}
+	return r.Time <= now-withDefaults(h.Retention).Age.Milliseconds(), nil
+}
+
+func (s *store) holdsValues(name string) (bool, error) {
+	lower, upper := under(prefixValue, name)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return false, err
+	}
+	holds := it.First()
+	if err := it.Error(); err != nil {
+		_ = it.Close() // the first error is the one that counts
+		return false, err
+	}
+	return holds, it.Close()
+}

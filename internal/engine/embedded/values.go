@@ -1,0 +1,133 @@
+package embedded
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+)
+
+// value is the value of a key. It is immutable once it was sequenced.
+type value struct {
+	engine.Value
+	time int64 // Unix ms at which it was set; a tombstone's age counts from it
+}
+
+// slot is the place of one key.
+type slot struct {
+	key  string
+	cur  *value // what readers see; nil until the first is published
+	next *value // the newest that was sequenced, nil when that is cur
+}
+
+// newest is what conditions are checked against: nil for a key never set.
+func (s *slot) newest() *value {
+	if s.next != nil {
+		return s.next
+	}
+	return s.cur
+}
+
+// values holds the values of one channel. Not safe for concurrent use.
+type values struct {
+	byKey      map[string]*slot
+	sorted     []*slot // by key
+	fresh      []*slot // not yet in sorted
+	tombstones int     // published ones
+}
+
+// slot returns the place of a key, making it.
+func (v *values) slot(key string) *slot {
+	s := v.byKey[key]
+	if s == nil {
+		if v.byKey == nil {
+			v.byKey = make(map[string]*slot)
+		}
+		s = &slot{key: key}
+		v.byKey[key] = s
+		v.fresh = append(v.fresh, s)
+	}
+	return s
+}
+
+// publish shows a sequenced value to readers.
+func (v *values) publish(s *slot, val *value) {
+	if s.cur != nil && s.cur.Tombstone {
+		v.tombstones--
+	}
+	if val.Tombstone {
+		v.tombstones++
+	}
+	s.cur = val
+	if s.next == val {
+		s.next = nil
+	}
+}
+
+// prefixed returns the slots whose keys begin with prefix, in key order.
+func (v *values) prefixed(prefix string) []*slot {
+	v.sort()
+	from := sort.Search(len(v.sorted), func(i int) bool { return v.sorted[i].key >= prefix })
+	if prefix == "" {
+		return v.sorted
+	}
+	n := sort.Search(len(v.sorted)-from, func(i int) bool { return !strings.HasPrefix(v.sorted[from+i].key, prefix) })
+	return v.sorted[from : from+n]
+}
+
+// sort merges the fresh slots into the sorted ones, from the back, so that a
+// few new keys cost one pass and no comparison sort.
+func (v *values) sort() {
+	if len(v.fresh) == 0 {
+		return
+	}
+	slices.SortFunc(v.fresh, func(a, b *slot) int { return cmp.Compare(a.key, b.key) })
+	i, j := len(v.sorted)-1, len(v.fresh)-1
+	v.sorted = append(v.sorted, v.fresh...)
+	for k := len(v.sorted) - 1; j >= 0; k-- {
+		if i >= 0 && v.sorted[i].key > v.fresh[j].key {
+			v.sorted[k] = v.sorted[i]
+			i--
+		} else {
+			v.sorted[k] = v.fresh[j]
+			j--
+		}
+	}
+	clear(v.fresh)
+	v.fresh = v.fresh[:0]
+}
+
+// expired says whether a tombstone was set at or before the given instant.
+func (v *value) expired(setBefore int64) bool { return v.Tombstone && v.time <= setBefore }
+
+// dropTombstones forgets the tombstones that were set at or before the given
+// instant (Unix ms), and returns their values.
+func (v *values) dropTombstones(setBefore int64) (dropped []*value) {
+	if v.tombstones == 0 {
+		return nil
+	}
+	v.sort()
+	v.sorted = slices.DeleteFunc(v.sorted, func(s *slot) bool {
+		if s.cur == nil || s.next != nil || !s.cur.expired(setBefore) {
+			return false
+		}
+		dropped = append(dropped, s.cur)
+		delete(v.byKey, s.key)
+		return true
+	})
+	v.tombstones -= len(dropped)
+	return dropped
+}
+
+// snapshot returns the published values, in key order.
+func (v *values) snapshot() []*value {
+	out := make([]*value, 0, len(v.byKey))
+	for _, s := range v.prefixed("") {
+		if s.cur != nil {
+			out = append(out, s.cur)
+		}
+	}
+	return out
+}

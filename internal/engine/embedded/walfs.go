@@ -1,0 +1,104 @@
+package embedded
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// walFS is the file system under Pebble. It takes the sync out of the log's
+// commits when nobody needs it: Pebble has written the log's bytes to the file
+// before it calls Sync, so they are with the operating system and survive
+// kill -9; fsync is for those who asked to survive power loss.
+//
+// A log file is always fsynced when it is closed, for Pebble demands that only
+// its newest log may have lost an end. All other files sync as Pebble asks.
+type walFS struct {
+	vfs.FS
+	disk  atomic.Int64 // commits under way that must survive power loss
+	fail  func(error)  // told of the first error, before Pebble is
+	pause func()       // called before a table is made, see health.pause
+}
+
+func isWAL(name string) bool { return strings.HasSuffix(name, ".log") }
+
+func (fs *walFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(name, ".sst") {
+		fs.pause()
+	}
+	f, err := fs.FS.Create(name, category)
+	return fs.wrap(name, f, err)
+}
+
+func (fs *walFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := fs.FS.ReuseForWrite(oldname, newname, category)
+	return fs.wrap(newname, f, err)
+}
+
+func (fs *walFS) wrap(name string, f vfs.File, err error) (vfs.File, error) {
+	switch {
+	case !isWAL(name):
+		return f, err
+	case err != nil:
+		fs.fail(err)
+		return f, err
+	}
+	return &walFile{File: f, fs: fs}, nil
+}
+
+// Unwrap lets vfs.Root find the file system below.
+func (fs *walFS) Unwrap() vfs.FS { return fs.FS }
+
+// walFile is a log file. Pebble calls Write, the syncs and Close one at a time.
+type walFile struct {
+	vfs.File
+	fs       *walFS
+	unsynced bool // bytes were written since the last fsync
+}
+
+func (f *walFile) Write(p []byte) (int, error) {
+	f.unsynced = true
+	n, err := f.File.Write(p)
+	return n, f.note(err)
+}
+
+func (f *walFile) Sync() error { return f.SyncData() }
+func (f *walFile) SyncData() error {
+	// A commit counts itself before its bytes can be in the file and until it is
+	// over, so whoever waits for this sync and needs the disk is counted.
+	if f.fs.disk.Load() == 0 {
+		return nil
+	}
+	return f.sync()
+}
+
+func (f *walFile) sync() error {
+	if err := f.note(f.File.SyncData()); err != nil {
+		return err
+	}
+	f.unsynced = false
+	return nil
+}
+
+func (f *walFile) SyncTo(length int64) (bool, error) {
+	full, err := f.File.SyncTo(length)
+	return full, f.note(err)
+}
+
+func (f *walFile) Close() error {
+	if f.unsynced {
+		if err := f.sync(); err != nil {
+			_ = f.File.Close() // the first error is the one that counts
+			return err
+		}
+	}
+	return f.note(f.File.Close())
+}
+
+func (f *walFile) note(err error) error {
+	if err != nil {
+		f.fs.fail(err)
+	}
+	return err
+}
