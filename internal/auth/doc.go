@@ -22,6 +22,23 @@
 // What a rule does not mention is denied; a condition that fails to evaluate is
 // denied and says so ([Decision.Err]).
 //
+//	channels:
+//	  - match: "interview:{id}"      # {id}: one or more characters, no colon; {rest*}: all that follows
+//	    join:     'claims.role == "authenticated"'
+//	    publish:  'true'
+//	    presence: 'true'             # without it, the condition for join
+//	    history:  {messages: 1000, bytes: 8MiB, age: 24h, durability: os}
+//	    collections:
+//	      notes:
+//	        schema: schemas/note.json   # or the schema itself; without it, any record will do
+//	        read:  'true'               # without it, allowed
+//	        write: 'record == null || record.createdBy == claims.sub'
+//
+// Conditions see claims, channel (its name), params (what the pattern bound) and
+// each bound name by itself, unless it means something else already; those for
+// write also see record (null when there is none) and mutation. Durability is
+// memory, os or disk: os where a channel has collections, else memory.
+//
 // # Concurrency
 //
 // Identities, rules, matches and decisions never change once made, and

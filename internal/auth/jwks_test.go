@@ -145,6 +145,11 @@ func TestJWKS(t *testing.T) {
 		})
 	})
 
+}
+
+func TestJWKSUnknownKeys(t *testing.T) {
+	t.Parallel()
+
 	t.Run("[R7] strangers with invented key ids cause one load in 30 seconds", func(t *testing.T) {
 		server := &keyServer{body: jwksOf(t, map[string]string{"k": "p256"}), delay: time.Second}
 		inBubble(t, server, func(t *testing.T, v *Verifier, _ *bytes.Buffer) {
@@ -186,6 +191,11 @@ func TestJWKS(t *testing.T) {
 		_, err := v.Verify(tokenOf(t, "p256", "k"))
 		wantCode(t, err, CodeKeysUnavailable)
 	})
+
+}
+
+func TestJWKSRefresh(t *testing.T) {
+	t.Parallel()
 
 	t.Run("[R7] a key that is withdrawn takes its tokens along, remembered ones too", func(t *testing.T) {
 		server := &keyServer{body: jwksOf(t, map[string]string{"a": "p256", "b": "rsa"})}

@@ -73,16 +73,6 @@ type Match struct {
 // Rule returns the rule, which must not be changed.
 func (m *Match) Rule() *Rule { return m.rule }
 
-// Param returns what a parameter of the pattern is bound to, or "".
-func (m *Match) Param(name string) string {
-	for i, q := range m.rule.pattern.params {
-		if q.name == name {
-			return m.values[i]
-		}
-	}
-	return ""
-}
-
 // May decides Join, Publish or Presence. The condition for presence defaults to
 // the one for join.
 func (m *Match) May(op Op, id *Identity) Decision {

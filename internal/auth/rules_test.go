@@ -192,7 +192,7 @@ func TestParseRules(t *testing.T) {
 		}
 		notes := r.Collections["notes"]
 		if len(r.Collections) != 3 || string(notes.Schema) != `{"type":"object"}` || notes.SchemaFile != "schemas/note.json" ||
-			notes.Line != 8 || notes.Name != "notes" || m.Param("id") != "42" || m.Param("x") != "" {
+			notes.Line != 8 || notes.Name != "notes" {
 			t.Errorf("collections are %+v", r.Collections)
 		}
 	})
@@ -231,6 +231,10 @@ channels:
 		}
 	})
 
+}
+
+func TestBoundNames(t *testing.T) {
+	t.Parallel()
 	t.Run("words that mean something else are bound under params only", func(t *testing.T) {
 		for _, name := range []string{
 			"claims", "params", "channel", "record", "mutation", "as", "break", "const", "continue", "else", "false", "for",
@@ -255,6 +259,13 @@ func TestParseRulesFaults(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{"broken.json": {Data: []byte("{")}}
 	for _, c := range []struct{ name, src, want string }{
+		{"a broken pattern", "channels:\n- match: 'a{b'\n  join: 'true'", `r.yaml:2: channels[0] match: pattern "a{b": a { has no }`},
+		{"a list for a pattern", "channels: [{match: [a]}]", "r.yaml:1: channels[0] match: must be a text"},
+		{"a list for a condition", "channels: [{match: a, join: [b]}]", "r.yaml:1: channels[0] (a) join: must be a text"},
+		{"a list for a bound", "channels: [{match: a, history: {age: [1h]}}]", "r.yaml:1: channels[0] (a) history.age: must be a text"},
+		{"a list for collections", "channels: [{match: a, collections: [n]}]", "channels[0] (a) collections: must be a mapping, key: value"},
+		{"a key that is no text", "channels: [{match: a, [b]: c}]", `channels[0]: key "" is there twice, or is no plain text`},
+		{"an absolute path", "channels: [{match: x, collections: {n: {schema: /s.json}}}]", "/s.json: must be a path below"},
 		{"an empty file", "", "r.yaml: the file is empty: it needs a list of channels"},
 		{"broken YAML", "channels: [", "r.yaml: yaml: "},
 		{"two documents", "channels: []\n---\nchannels: []", "r.yaml: one document is enough: remove what follows ---"},
@@ -301,6 +312,13 @@ func TestParseRulesFaults(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("a schema needs a directory to be found in", func(t *testing.T) {
+		_, err := ParseRules("r.yaml", []byte("channels: [{match: x, collections: {n: {schema: s.json}}}]"), nil)
+		if err == nil || !strings.Contains(err.Error(), "collections.n.schema: s.json: no directory for schemas was given") {
+			t.Errorf("got %v", err)
+		}
+	})
 
 	t.Run("all faults are named, in order", func(t *testing.T) {
 		_, err := ParseRules("r.yaml", []byte("channels:\n- match: x\n  join: 'a'\n  publish: 'b'\n- match: y\n  foo: 1\n"), nil)

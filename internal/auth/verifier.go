@@ -36,7 +36,8 @@ type VerifierOptions struct {
 	PublicKeys [][]byte
 
 	// JWKS is the path or the http(s) URL of a JSON Web Key Set. A file is read by
-	// NewVerifier and by Run, a URL by Run only.
+	// NewVerifier and by Run, a URL by Run only. Use http only where nobody else
+	// can answer: whoever does decides who is who.
 	JWKS string
 
 	// JWKSInterval is how often Run loads the key set. Zero means 10 minutes, at
