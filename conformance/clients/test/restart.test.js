@@ -67,7 +67,7 @@ describe("a server that is killed and started again on the same port", { timeout
     await close(client);
   });
 
-  it("[R2] a server that is asked to end tells its clients, which come back", async () => {
+  it("a server that is asked to end tells its clients, which come back", async () => {
     const client = supabase(server);
     const channel = client.channel("polite");
     const system = new Journal("system messages");

@@ -1,0 +1,103 @@
+# Chorale. `make` does what CI does; `make run` starts the server with the app; `make help` lists the rest.
+
+.DEFAULT_GOAL := test
+.NOTPARALLEL: # the runners use all cores by themselves, and their output stays readable
+.DELETE_ON_ERROR:
+
+ADDR     ?= 127.0.0.1:4000
+DATA     ?= ./chorale-data
+FUZZTIME ?= 10s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+sources    = $(shell find $(1) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test/*' -not -path '*/e2e/*')
+client     = web/client/dist/index.mjs
+react      = web/react/dist/index.mjs
+notes      = web/notes/dist/index.html
+# npm writes this file at the end of an installation; what is newer than it was not installed.
+installed  = node_modules/.package-lock.json
+node_tests = node --test --test-force-exit --test-reporter=spec --test-concurrency=1
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- build and run
+
+.PHONY: run
+run: build ## Build everything and serve it, with the notes app, at http://127.0.0.1:4000 (ADDR, DATA).
+	@exec bin/chorale serve --dev --addr $(ADDR) --data $(DATA)
+
+.PHONY: build
+build: $(client) $(react) $(notes) bin/chorale ## Build the SDKs, the app and the binary with the app in it.
+
+.PHONY: bin/chorale
+bin/chorale: $(notes) # go knows what has changed
+	@scripts/need go
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/chorale
+
+$(client): $(call sources,web/client) web/$(installed)
+	npm --prefix web run build --workspace @chorale/client
+	@touch $@
+
+$(react): $(call sources,web/react) $(client)
+	npm --prefix web run build --workspace @chorale/react
+	@touch $@
+
+$(notes): $(call sources,web/notes) $(client) $(react)
+	npm --prefix web run build --workspace chorale-notes
+	@touch $@
+
+%/$(installed): %/package-lock.json
+	@scripts/need node npm
+	npm ci --prefix $* --no-audit --no-fund
+	@touch $@
+
+# ---- test
+
+.PHONY: test
+test: lint test-go test-web test-clients test-e2e ## Everything that CI does: lint, and all tests.
+	@echo "chorale: all tests passed"
+
+.PHONY: lint
+lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript.
+	@scripts/need go
+	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	cd web && node_modules/.bin/biome check . ../conformance/clients
+	npm --prefix web run typecheck --workspaces
+
+.PHONY: test-go
+test-go: ## Go tests with the race detector.
+	@scripts/need go cc
+	go test -race ./...
+
+.PHONY: test-web
+test-web: $(client) $(react) web/react/compat/react18/$(installed) ## Tests of the SDKs and the app, with React 19 and 18.
+	npm --prefix web run test --workspaces
+	npm --prefix web run test:react18 --workspace @chorale/react
+
+.PHONY: test-clients
+test-clients: bin/chorale conformance/clients/$(installed) ## Unmodified supabase-js and phoenix against the binary.
+	cd conformance/clients && $(node_tests) test/*.test.js
+
+.PHONY: test-e2e
+test-e2e: bin/chorale ## The app in two real browsers against the binary.
+	@scripts/need chromium
+	cd web/notes && $(node_tests) e2e/*.test.mjs
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (10s).
+	@scripts/need go
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal protocol | while IFS=: read -r file name; do \
+		echo "fuzz $${name#func } in $$(dirname $$file)"; \
+		go test "./$$(dirname $$file)" -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	done
+
+.PHONY: bench
+bench: bin/chorale ## Measure the binary on this machine.
+	bin/chorale bench
+
+.PHONY: clean
+clean: ## Remove what was built; data and installed packages stay.
+	rm -rf bin web/client/dist web/react/dist
+	find web/notes/dist -mindepth 1 -not -name .keep -delete
