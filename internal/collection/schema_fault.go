@@ -74,7 +74,11 @@ func newSchemaFault(path []string, verb string) *fault {
 func sentenceOf(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *keyword.Type:
-		return "must be " + article(strings.Join(k.Want, " or ")) + ", not " + article(k.Got)
+		want := make([]string, len(k.Want))
+		for i, name := range k.Want {
+			want[i] = article(name)
+		}
+		return "must be " + strings.Join(want, " or ") + ", not " + article(k.Got)
 	case *keyword.Enum:
 		return "must be one of " + listed(k.Want)
 	case *keyword.Const:
