@@ -1,0 +1,403 @@
+/** The driver of the connection machine: it owns the socket, the timers and the token, and decides nothing. */
+import { type ConnectionEvent, type ConnectionState, type Effect, FRESH, next, statusOf } from "./connection-state";
+import { ChoraleError } from "./errors";
+import { decodeFrame, decodeReply, encodeFrame, type Frame, type Reply } from "./protocol";
+import { Listeners, ValueStore } from "./store";
+import type { TokenSource } from "./token";
+import type { ConnectionSnapshot, Platform, SocketLike, Unsubscribe } from "./types";
+
+const HEARTBEAT_MS = 15_000;
+/** How long the server may be silent after a heartbeat. */
+const ANSWER_MS = 10_000;
+const OPEN_MS = 10_000;
+const STABLE_MS = 10_000;
+/** How long a refresh of the token that failed waits for the next try. */
+const TOKEN_RETRY_MS = 5_000;
+
+type TimerName = "retry" | "beat" | "answer" | "open" | "stable" | "blip" | "token";
+
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly platform: Platform;
+  readonly tokens: TokenSource;
+  readonly blipMs: number;
+  /** A token was replaced while connected. */
+  readonly onToken: (token: string) => void;
+}
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #platform: Platform;
+  readonly #endpoint: string;
+  #state: ConnectionState = { name: "idle", trail: FRESH };
+  #needs = 0;
+
+  /** Late events of a socket or a token that is not the current one any more are ignored by this number. */
+  #generation = 0;
+  #socket: SocketLike | undefined;
+  #ref = 0;
+  readonly #replies = new Map<string, (reply: Reply) => void>();
+
+  #lastHeard = 0;
+  #beatSentAt: number | undefined;
+  #latencyMs: number | undefined;
+  #disconnectedAt: number | undefined;
+  #unhint: Unsubscribe | undefined;
+  readonly #timers = new Map<TimerName, unknown>();
+
+  readonly #snapshot: ValueStore<ConnectionSnapshot>;
+  readonly #frames: Listeners<[Frame]>;
+  readonly #ups: Listeners<[]>;
+  readonly #downs: Listeners<[]>;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#platform = options.platform;
+    this.#endpoint = endpointOf(options.url);
+    const report = options.platform.reportError;
+    this.#snapshot = new ValueStore<ConnectionSnapshot>({ status: "idle", isConnected: false, attempt: 0 }, report);
+    this.#frames = new Listeners(report);
+    this.#ups = new Listeners(report);
+    this.#downs = new Listeners(report);
+  }
+
+  get snapshot(): ValueStore<ConnectionSnapshot> {
+    return this.#snapshot;
+  }
+
+  get isOpen(): boolean {
+    return this.#state.name === "open";
+  }
+
+  get isClosed(): boolean {
+    return this.#state.name === "closed";
+  }
+
+  onFrame(listener: (frame: Frame) => void): Unsubscribe {
+    return this.#frames.add(listener);
+  }
+
+  onUp(listener: () => void): Unsubscribe {
+    return this.#ups.add(listener);
+  }
+
+  onDown(listener: () => void): Unsubscribe {
+    return this.#downs.add(listener);
+  }
+
+  /** Keeps the connection wanted until called back. */
+  need(): Unsubscribe {
+    this.#needs++;
+    if (this.#needs === 1) this.#dispatch({ type: "needed" });
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#needs--;
+      if (this.#needs === 0) this.#dispatch({ type: "unneeded" });
+    };
+  }
+
+  reconnect(): void {
+    this.#dispatch({ type: "reconnect" });
+  }
+
+  close(): void {
+    this.#dispatch({ type: "close" });
+  }
+
+  /** Sends a push and returns its ref, or undefined while there is no connection. `onReply` is forgotten when the connection ends. */
+  push(
+    topic: string,
+    event: string,
+    payloadJson: string,
+    joinRef: string | null,
+    onReply?: (reply: Reply) => void,
+  ): string | undefined {
+    if (!this.isOpen) return undefined;
+    return this.#send(topic, event, payloadJson, joinRef, onReply);
+  }
+
+  /** A ref that the next join may use for itself. */
+  nextRef(): string {
+    return String(++this.#ref);
+  }
+
+  /** Sends a join, whose join_ref is its own ref. */
+  pushJoin(ref: string, topic: string, payloadJson: string, onReply: (reply: Reply) => void): boolean {
+    if (!this.isOpen || !this.#socket) return false;
+    this.#replies.set(ref, onReply);
+    this.#socket.send(encodeFrame(ref, ref, topic, "phx_join", payloadJson));
+    return true;
+  }
+
+  #send(topic: string, event: string, payloadJson: string, joinRef: string | null, onReply?: (reply: Reply) => void): string {
+    const ref = this.nextRef();
+    if (onReply) this.#replies.set(ref, onReply);
+    this.#socket?.send(encodeFrame(joinRef, ref, topic, event, payloadJson));
+    return ref;
+  }
+
+  #dispatch(event: ConnectionEvent): void {
+    const before = this.#state;
+    const { state, effects } = next(before, event, { now: this.#platform.now(), roll: this.#platform.random() });
+    this.#state = state;
+    if (state.name !== before.name) this.#crossed(before, state);
+    for (const effect of effects) this.#run(effect);
+    this.#publish();
+    if (state.name === "open" && before.name !== "open") this.#ups.tell();
+  }
+
+  /** What every change of state entails, whatever caused it. */
+  #crossed(from: ConnectionState, to: ConnectionState): void {
+    if (from.name === "idle") this.#unhint ??= this.#platform.onHint((hint) => this.#hinted(hint));
+    if (to.name === "idle" || to.name === "closed") {
+      this.#unhint?.();
+      this.#unhint = undefined;
+    }
+    if (to.name === "open") {
+      this.#disconnectedAt = undefined;
+      this.#stop("open");
+      this.#stop("blip");
+      this.#start("stable", STABLE_MS, () => this.#dispatch({ type: "stable" }));
+      this.#scheduleBeat();
+      this.#scheduleToken();
+    }
+    if (from.name === "open") {
+      this.#generation++;
+      for (const timer of ["stable", "beat", "answer", "token"] as const) this.#stop(timer);
+      this.#replies.clear();
+      this.#latencyMs = undefined;
+      this.#disconnectedAt = this.#platform.now();
+      this.#start("blip", this.#options.blipMs, () => this.#publish());
+      this.#downs.tell();
+    }
+  }
+
+  #run(effect: Effect): void {
+    switch (effect.do) {
+      case "fetchToken":
+        void this.#fetchToken(effect.fresh);
+        return;
+      case "openSocket":
+        return; // done by fetchToken's continuation, which has the token
+      case "dropSocket":
+        this.#dropSocket(1000, "");
+        return;
+      case "wait":
+        this.#start("retry", effect.ms, () => this.#dispatch({ type: "due" }));
+        return;
+      case "stopWaiting":
+        this.#stop("retry");
+        return;
+      case "probe":
+        this.#beat();
+        return;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  async #fetchToken(fresh: boolean): Promise<void> {
+    const generation = ++this.#generation;
+    try {
+      const token = await (fresh ? this.#options.tokens.fresh() : this.#options.tokens.get());
+      if (generation !== this.#generation || this.#state.name !== "fetching") return;
+      this.#dispatch({ type: "token" });
+      this.#openSocket(token);
+    } catch (error) {
+      if (generation !== this.#generation) return;
+      this.#dispatch({ type: "tokenFailed", message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  #openSocket(token: string): void {
+    const generation = ++this.#generation;
+    const current = () => generation === this.#generation;
+    let socket: SocketLike;
+    try {
+      socket = this.#platform.openSocket(`${this.#endpoint}&apikey=${encodeURIComponent(token)}`);
+    } catch (error) {
+      this.#dispatch({ type: "lost", code: 4000, reason: error instanceof Error ? error.message : String(error) });
+      return;
+    }
+    this.#socket = socket;
+    this.#start("open", OPEN_MS, () => this.#lose("the server did not answer"));
+    // Open counts from the server's first frame on: a refusal comes as a close right behind the upgrade (C1).
+    socket.onopen = () => {
+      if (current()) this.#beat();
+    };
+    socket.onmessage = (data) => {
+      if (current()) this.#heard(data);
+    };
+    socket.onclose = (code, reason) => {
+      if (!current()) return;
+      this.#forgetSocket();
+      this.#dispatch({ type: "lost", code, reason });
+    };
+  }
+
+  #heard(data: string): void {
+    this.#lastHeard = this.#platform.now();
+    this.#stop("answer");
+    if (this.#state.name === "opening") this.#dispatch({ type: "opened" });
+    let frame: Frame;
+    try {
+      frame = decodeFrame(data);
+      if (frame.event === "phx_reply" && frame.ref !== null) {
+        if (frame.topic === "phoenix") this.#pong();
+        const onReply = this.#replies.get(frame.ref);
+        this.#replies.delete(frame.ref);
+        onReply?.(decodeReply(frame.payload));
+        return;
+      }
+    } catch (error) {
+      this.#platform.reportError(error);
+      return;
+    }
+    this.#frames.tell(frame);
+  }
+
+  #forgetSocket(): void {
+    this.#generation++;
+    this.#socket = undefined;
+    this.#stop("open");
+  }
+
+  #dropSocket(code: number, reason: string): void {
+    const socket = this.#socket;
+    this.#forgetSocket();
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(code, reason);
+  }
+
+  /** Gives a socket up that does not answer: closing it properly could take minutes. */
+  #lose(why: string): void {
+    this.#dropSocket(1000, "silent");
+    this.#dispatch({ type: "lost", code: 1006, reason: why });
+  }
+
+  // ---- heartbeat
+
+  #scheduleBeat(): void {
+    this.#start("beat", HEARTBEAT_MS, () => {
+      this.#beat();
+      this.#scheduleBeat();
+    });
+  }
+
+  #beat(): void {
+    this.#beatSentAt = this.#platform.now();
+    this.#send("phoenix", "heartbeat", "{}", null);
+    if (this.#timers.has("answer") || this.#state.name !== "open") return;
+    const asked = this.#platform.now();
+    this.#start("answer", ANSWER_MS, () => {
+      if (this.#lastHeard < asked) this.#lose("the server has been silent for 10 s");
+    });
+  }
+
+  #pong(): void {
+    if (this.#beatSentAt === undefined) return;
+    this.#latencyMs = this.#platform.now() - this.#beatSentAt;
+    this.#beatSentAt = undefined;
+    this.#publish();
+  }
+
+  #hinted(hint: "online" | "offline" | "visible" | "hidden" | "woken"): void {
+    if (hint === "hidden") return;
+    // "offline" is no truth either, but reason enough to ask the socket.
+    if (hint === "offline" && this.#state.name !== "open") {
+      this.#publish();
+      return;
+    }
+    this.#dispatch({ type: "hint" });
+  }
+
+  // ---- token
+
+  #scheduleToken(inMs?: number): void {
+    const at = this.#options.tokens.refreshAt;
+    if (inMs === undefined && at === undefined) return;
+    const ms = inMs ?? Math.max(0, (at ?? 0) - this.#platform.now());
+    // Timers hold 31 bits; a token that is good for longer is looked at again.
+    this.#start("token", Math.min(ms, 2 ** 30), () => void this.#refreshToken());
+  }
+
+  async #refreshToken(): Promise<void> {
+    const generation = this.#generation;
+    const current = () => generation === this.#generation && this.isOpen;
+    const due = this.#options.tokens.refreshAt;
+    if (due !== undefined && due > this.#platform.now()) return this.#scheduleToken();
+    try {
+      const token = await this.#options.tokens.fresh();
+      if (!current()) return;
+      this.#options.onToken(token);
+      this.#scheduleToken();
+    } catch (error) {
+      if (!current()) return;
+      this.#platform.reportError(error);
+      this.#scheduleToken(TOKEN_RETRY_MS);
+    }
+  }
+
+  // ---- timers and what is shown
+
+  #start(name: TimerName, ms: number, fn: () => void): void {
+    this.#stop(name);
+    const handle = this.#platform.setTimeout(() => {
+      this.#timers.delete(name);
+      fn();
+    }, ms);
+    this.#timers.set(name, handle);
+  }
+
+  #stop(name: TimerName): void {
+    const handle = this.#timers.get(name);
+    if (handle === undefined) return;
+    this.#timers.delete(name);
+    this.#platform.clearTimeout(handle);
+  }
+
+  #publish(): void {
+    const state = this.#state;
+    if (state.name === "closed") for (const name of [...this.#timers.keys()]) this.#stop(name);
+    const status = statusOf(state, this.#platform.isOnline());
+    const blip =
+      this.#disconnectedAt !== undefined &&
+      this.#platform.now() - this.#disconnectedAt < this.#options.blipMs &&
+      this.#needs > 0;
+    const snapshot: ConnectionSnapshot = {
+      status,
+      isConnected: status === "connected" || (blip && (status === "reconnecting" || status === "offline")),
+      attempt: state.name === "closed" ? 0 : state.trail.attempt,
+      ...(state.name === "waiting" && { retryAt: state.until }),
+      ...(this.#latencyMs !== undefined && { latencyMs: this.#latencyMs }),
+      ...("reason" in state && {
+        error: new ChoraleError(state.reason.code, state.reason.message, { retryable: state.name === "waiting" }),
+      }),
+    };
+    if (!same(snapshot, this.#snapshot.getSnapshot())) this.#snapshot.set(Object.freeze(snapshot));
+  }
+}
+
+function same(a: ConnectionSnapshot, b: ConnectionSnapshot): boolean {
+  return (
+    a.status === b.status &&
+    a.isConnected === b.isConnected &&
+    a.attempt === b.attempt &&
+    a.retryAt === b.retryAt &&
+    a.latencyMs === b.latencyMs &&
+    a.error?.code === b.error?.code &&
+    a.error?.message === b.error?.message
+  );
+}
+
+/** The WebSocket address of a server: `http://h/x` becomes `ws://h/x/socket/websocket?…`. */
+export function endpointOf(url: string): string {
+  const base = url
+    .replace(/^http/, "ws")
+    .replace(/\/+$/, "")
+    .replace(/\/socket(\/websocket)?$/, "");
+  return `${base}/socket/websocket?vsn=2.0.0&chorale=1`;
+}

@@ -1,0 +1,86 @@
+/** The platform as browsers have it. Nothing else in this package reads a clock, draws a random number or opens a socket. */
+import { ChoraleError } from "./errors";
+import type { Platform, SocketLike, Unsubscribe } from "./types";
+import { createUuid } from "./uuid";
+
+/** How much later than due a timer must be for the machine to have slept. */
+const WAKE_GAP_MS = 10_000;
+const WAKE_TICK_MS = 5_000;
+
+/** The browser's platform, with parts replaced. */
+export function createPlatform(replaced: Partial<Platform> = {}): Platform {
+  const now = replaced.now ?? (() => Date.now());
+  const random = replaced.random ?? secureRandom;
+  return {
+    now,
+    random,
+    setTimeout: (fn, ms) => setTimeout(fn, ms),
+    clearTimeout: (handle) => clearTimeout(handle as ReturnType<typeof setTimeout>),
+    uuid: createUuid(now, random),
+    openSocket,
+    isOnline: () => typeof navigator === "undefined" || navigator.onLine !== false,
+    isVisible: () => typeof document === "undefined" || document.visibilityState !== "hidden",
+    onHint,
+    reportError: (error) => {
+      if (typeof reportError === "function") reportError(error);
+      else console.error(error);
+    },
+    ...replaced,
+  };
+}
+
+function secureRandom(): number {
+  const [word = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return word / 2 ** 32;
+}
+
+function openSocket(url: string): SocketLike {
+  if (typeof WebSocket === "undefined") {
+    throw new ChoraleError(
+      "no_websocket",
+      "This platform has no WebSocket. In Node 20 pass platform.openSocket, made with the ws package; Node 22 has one.",
+    );
+  }
+  const socket = new WebSocket(url);
+  const like: SocketLike = {
+    send: (data) => socket.send(data),
+    close: (code, reason) => socket.close(code, reason),
+    onopen: null,
+    onmessage: null,
+    onclose: null,
+  };
+  socket.onopen = () => like.onopen?.();
+  socket.onmessage = (event: MessageEvent<unknown>) => {
+    if (typeof event.data === "string") like.onmessage?.(event.data);
+  };
+  socket.onclose = (event) => like.onclose?.(event.code, event.reason);
+  return like;
+}
+
+function onHint(listener: Parameters<Platform["onHint"]>[0]): Unsubscribe {
+  if (typeof window === "undefined") return () => {};
+  const online = () => listener("online");
+  const offline = () => listener("offline");
+  const visibility = () => listener(document.visibilityState === "hidden" ? "hidden" : "visible");
+  const shown = (event: PageTransitionEvent) => {
+    if (event.persisted) listener("woken");
+  };
+  window.addEventListener("online", online);
+  window.addEventListener("offline", offline);
+  window.addEventListener("pageshow", shown);
+  document.addEventListener("visibilitychange", visibility);
+  // A timer that comes much too late is how a page learns that its machine slept.
+  let last = Date.now();
+  const timer = setInterval(() => {
+    const at = Date.now();
+    if (at - last > WAKE_TICK_MS + WAKE_GAP_MS) listener("woken");
+    last = at;
+  }, WAKE_TICK_MS);
+  return () => {
+    window.removeEventListener("online", online);
+    window.removeEventListener("offline", offline);
+    window.removeEventListener("pageshow", shown);
+    document.removeEventListener("visibilitychange", visibility);
+    clearInterval(timer);
+  };
+}
