@@ -1,0 +1,20 @@
+import { RealtimeProvider } from "@chorale/react";
+import { SessionGate } from "./session/gate.tsx";
+import type { Session } from "./session/session.ts";
+import { Shell } from "./shell.tsx";
+import { ToastProvider } from "./toast/toast.tsx";
+
+/** The app: who we are, the connection for that, and the pages. */
+export function App({ session, url }: { session: Session; url: string }) {
+  return (
+    <SessionGate session={session}>
+      {(identity) => (
+        <RealtimeProvider key={identity.sub} url={url} getToken={session.getToken}>
+          <ToastProvider>
+            <Shell session={session} identity={identity} />
+          </ToastProvider>
+        </RealtimeProvider>
+      )}
+    </SessionGate>
+  );
+}

@@ -1,0 +1,172 @@
+import type { Conflict, Rec } from "@chorale/client";
+import { type InterviewFields, type Note, useInterviewNotesRealtime, usePresence } from "@chorale/react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { InterviewHeader } from "../interview/interview-header.tsx";
+import { editorsOf, type InterviewPresence, peopleOf, writersOf } from "../people/doing.ts";
+import { NamesContext } from "../people/names.tsx";
+import { listNames } from "../people/person.ts";
+import type { Identity } from "../session/session.ts";
+import { Bones } from "../ui/bones.tsx";
+import { Button } from "../ui/button.tsx";
+import { Empty } from "../ui/empty.tsx";
+import { usePageTitle } from "../ui/page.tsx";
+import { Composer } from "./composer.tsx";
+import { addConflict } from "./conflict-text.ts";
+import { authorsOf, countTags, EVERYTHING, filterNotes, isFiltering } from "./filter.ts";
+import { FilterBar } from "./filter-bar.tsx";
+import { RefusedNew } from "./refused-new.tsx";
+import type { Editing } from "./rows.ts";
+import { Timeline } from "./timeline.tsx";
+import { useArrivals } from "./use-arrivals.ts";
+import { useDoing } from "./use-doing.ts";
+import { useNoteActions } from "./use-note-actions.ts";
+
+interface NotesPanelProps {
+  projectId: string;
+  interview: Rec<InterviewFields>;
+  identity: Identity;
+}
+
+/** An interview's notes: filter, timeline, composer. */
+export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) {
+  usePageTitle(interview.title);
+  const channel = `interview:${interview.id}`;
+  const [filter, setFilter] = useState(EVERYTHING);
+  const [editing, setEditing] = useState<Editing>();
+  const [conflicts, setConflicts] = useState<readonly Conflict[]>([]);
+  const presence = useOwnPresence(channel, identity);
+  const say = useDoing(presence.update);
+
+  const notes = useInterviewNotesRealtime(interview.id, {
+    onConflict: (conflict) => setConflicts((before) => addConflict(before, conflict)),
+  });
+  const actions = useNoteActions({ notes, setEditing, setConflicts, say });
+  const all = notes.notes;
+  const shown = useMemo(() => filterNotes(all, filter), [all, filter]);
+  const arrivals = useArrivals(all, notes.isLoading, identity.sub);
+  const editedBy = useMemo(() => editorsOf(presence.members, listNames), [presence.members]);
+  const list = useRef<HTMLDivElement>(null);
+  const scrollTo = useScroll(list, all, notes.isLoading, interview.status === "live");
+
+  const names = useMemo(
+    () => new Map([...authorsOf(all), ...presence.people].map(({ sub, name }) => [sub, name])),
+    [all, presence.people],
+  );
+
+  return (
+    <NamesContext value={names}>
+      <main className="flex min-h-0 flex-1 flex-col">
+        <div className="border-b border-line px-4 pt-2 pb-2.5 sm:px-8 md:pt-6">
+          <div className="mx-auto max-w-3xl space-y-2.5">
+            <InterviewHeader projectId={projectId} interview={interview} people={presence.people} />
+            {all.length > 0 && <FilterBar notes={all} filter={filter} onChange={setFilter} />}
+          </div>
+        </div>
+        <div ref={list} className="min-h-0 flex-1 overflow-y-auto fade-below overscroll-contain px-2 sm:px-8">
+          <div className="mx-auto max-w-3xl pt-4 pb-6">
+            {notes.isLoading && <Bones rows={4} />}
+            {!notes.isLoading && all.length === 0 && <NoNotes isLive={interview.status === "live"} />}
+            {all.length > 0 && shown.length === 0 && <NoMatches onClear={() => setFilter(EVERYTHING)} />}
+            <Timeline
+              shown={shown}
+              all={all}
+              editing={editing}
+              arrivals={arrivals}
+              conflicts={conflicts}
+              noteStatus={notes.noteStatus}
+              editedBy={editedBy}
+              actions={actions}
+            />
+            <RefusedNew interviewId={interview.id} actions={actions} />
+          </div>
+        </div>
+        <div className="px-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:px-8 sm:pb-4">
+          <div className="mx-auto max-w-3xl">
+            <TypingLine names={writersOf(presence.members)} />
+            <Composer
+              interviewId={interview.id}
+              authorName={identity.name}
+              restMs={interview.status === "live" ? (all.at(-1)?.timestampMs ?? 0) : 0}
+              onAdd={(note) => {
+                if (isFiltering(filter)) setFilter(EVERYTHING); // else one's own note might not be seen
+                scrollTo(notes.addNote(note).recordId);
+              }}
+              onWriting={(isWriting) => say(isWriting ? "writing" : "reading")}
+            />
+          </div>
+        </div>
+        <KnownTags notes={all} />
+      </main>
+    </NamesContext>
+  );
+}
+
+/** Takes part in the interview's presence, under the name that one has now. */
+function useOwnPresence(channel: string, { name, sub }: Identity) {
+  const { members, update } = usePresence<InterviewPresence>(channel, { name, sub, doing: "reading", noteId: "" });
+  useEffect(() => update({ name, sub }), [update, name, sub]);
+  const people = useMemo(() => peopleOf(members), [members]);
+  return { members, people, update };
+}
+
+/** Begins at the end of a live interview, and returns a function that goes to a note once it is there. */
+function useScroll(
+  list: { readonly current: HTMLElement | null },
+  notes: readonly Note[],
+  isLoading: boolean,
+  isLive: boolean,
+): (noteId: string) => void {
+  const wanted = useRef<string>(undefined);
+  const hasBegun = useRef(false);
+  useLayoutEffect(() => {
+    const { current } = list;
+    if (!current || isLoading) return;
+    if (!hasBegun.current && isLive) current.querySelector("ol > li:last-child")?.scrollIntoView({ block: "end" });
+    hasBegun.current = true;
+    if (wanted.current === undefined || !notes.some((note) => note.id === wanted.current)) return;
+    document.getElementById(`note-${wanted.current}`)?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    wanted.current = undefined;
+  }, [list, notes, isLoading, isLive]);
+  return useCallback((noteId) => {
+    wanted.current = noteId;
+  }, []);
+}
+
+function NoNotes({ isLive }: { isLive: boolean }) {
+  return (
+    <Empty title={isLive ? "Listening" : "No notes yet"}>
+      {isLive
+        ? "Start the clock when the recording starts. Each note takes the time at which you began to write it."
+        : "Write down what you saw, what was said, what it means and what follows. The others see it as you press Enter."}
+    </Empty>
+  );
+}
+
+function NoMatches({ onClear }: { onClear: () => void }) {
+  return (
+    <Empty title="No note matches" action={<Button onClick={onClear}>Show all notes</Button>}>
+      Try fewer words, or another tag.
+    </Empty>
+  );
+}
+
+function TypingLine({ names }: { names: readonly string[] }) {
+  if (names.length === 0) return <p className="h-5" />;
+  return (
+    <p data-testid="typing" className="h-5 truncate px-4 text-xs text-muted">
+      {listNames(names)} {names.length === 1 ? "is" : "are"} writing…
+    </p>
+  );
+}
+
+/** What the tag fields suggest. */
+function KnownTags({ notes }: { notes: readonly Note[] }) {
+  const tags = useMemo(() => countTags(notes), [notes]);
+  return (
+    <datalist id="known-tags">
+      {tags.map(({ tag }) => (
+        <option key={tag} value={tag} />
+      ))}
+    </datalist>
+  );
+}

@@ -1,0 +1,61 @@
+import type { Json, MutationFailure, MutationOp } from "@chorale/client";
+import { formatTime } from "./time.ts";
+
+const VERBS: Readonly<Record<MutationOp, string>> = {
+  put: "saved",
+  patch: "saved",
+  delete: "deleted",
+  restore: "brought back",
+};
+
+/** A refused write in words: what could not be done, why, and what was written, so that nobody has to write it again. */
+export interface Refusal {
+  readonly headline: string;
+  readonly reason: string;
+  readonly text: string;
+  /** What trying again is called here. */
+  readonly retry: string;
+}
+
+export function describeRefusal(failure: MutationFailure): Refusal {
+  const { op, outcome, fields } = failure;
+  const isGone = outcome.status === "gone" && op === "patch";
+  return {
+    headline: `Could not be ${VERBS[op]}`,
+    reason: reasonOf(outcome),
+    text: textOf(fields),
+    retry: isGone ? "Restore with my text" : "Try again",
+  };
+}
+
+function reasonOf(outcome: MutationFailure["outcome"]): string {
+  switch (outcome.status) {
+    case "rejected":
+      return outcome.path ? `${outcome.message} (${outcome.path})` : outcome.message;
+    case "gone":
+      return "the note was deleted meanwhile";
+    case "exists":
+      return "a note with this id exists already";
+    case "superseded":
+      return "a newer version won";
+    case "unknown":
+      return "the connection ended before the server answered";
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** The content when that was written, else the fields by name. */
+function textOf(fields: Readonly<Record<string, Json>>): string {
+  const { content, ...rest } = fields;
+  if (typeof content === "string") return content;
+  return Object.entries(rest)
+    .map(([name, value]) => `${name}: ${name === "timestampMs" && typeof value === "number" ? formatTime(value) : show(value)}`)
+    .join("\n");
+}
+
+function show(value: Json): string {
+  if (Array.isArray(value))
+    return value.map((one: Json) => (typeof one === "string" ? `#${one}` : JSON.stringify(one))).join(" ");
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

@@ -1,0 +1,64 @@
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useState } from "react";
+import { Button } from "../ui/button.tsx";
+
+/** How long a toast stays, in ms: long enough to read it and to reach its button. Pointing at it keeps it. */
+const STAY_MS = 8_000;
+
+export interface Toast {
+  readonly text: string;
+  /** Something to do about it, once. */
+  readonly action?: { readonly label: string; readonly testId?: string; readonly run: () => void };
+}
+
+const ToastContext = createContext<(toast: Toast) => void>(() => {});
+
+/** Returns a stable function that tells something in passing. A new toast takes the place of the old one. */
+export function useToast(): (toast: Toast) => void {
+  return useContext(ToastContext);
+}
+
+export function ToastProvider({ children }: { children: ReactNode }) {
+  const [shown, setShown] = useState<{ toast: Toast; n: number }>();
+  const show = useCallback((toast: Toast) => setShown((before) => ({ toast, n: (before?.n ?? 0) + 1 })), []);
+  const hide = useCallback(() => setShown((before) => before && undefined), []);
+  return (
+    <ToastContext value={show}>
+      {children}
+      <div role="status" className="pointer-events-none fixed inset-x-0 bottom-0 z-30 flex justify-center p-4 pb-36 sm:pb-40">
+        {shown && <ToastCard key={shown.n} toast={shown.toast} onDone={hide} />}
+      </div>
+    </ToastContext>
+  );
+}
+
+function ToastCard({ toast, onDone }: { toast: Toast; onDone: () => void }) {
+  const [isHeld, setHeld] = useState(false);
+  useEffect(() => {
+    if (isHeld) return;
+    const timer = setTimeout(onDone, STAY_MS);
+    return () => clearTimeout(timer);
+  }, [isHeld, onDone]);
+  return (
+    <div
+      data-testid="toast"
+      onPointerEnter={() => setHeld(true)}
+      onPointerLeave={() => setHeld(false)}
+      className="pointer-events-auto flex animate-rise items-center gap-3 rounded-xl bg-ink px-4 py-2.5 text-sm text-paper shadow-raised"
+    >
+      <span>{toast.text}</span>
+      {toast.action && (
+        <Button
+          look="link"
+          data-testid={toast.action.testId}
+          onClick={() => {
+            toast.action?.run();
+            onDone();
+          }}
+          className="font-semibold text-paper! hover:text-paper!"
+        >
+          {toast.action.label}
+        </Button>
+      )}
+    </div>
+  );
+}

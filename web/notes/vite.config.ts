@@ -1,0 +1,31 @@
+import { fileURLToPath } from "node:url";
+import tailwindcss from "@tailwindcss/vite";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+const workspace = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+/** Where `npm run dev` finds a server: `chorale serve --dev` listens there. */
+const server = process.env.CHORALE_URL ?? "http://127.0.0.1:4000";
+
+export default defineConfig({
+  plugins: [react(), tailwindcss()],
+  resolve: {
+    // The SDK's sources rather than its build, so that an app built from this checkout is never older than the SDK in it.
+    alias: {
+      "@chorale/client/notes": workspace("client/src/notes.ts"),
+      "@chorale/client/testing": workspace("client/src/testing.ts"),
+      "@chorale/client": workspace("client/src/index.ts"),
+      "@chorale/react": workspace("react/src/index.ts"),
+    },
+  },
+  build: { sourcemap: false, modulePreload: { polyfill: false } },
+  server: {
+    proxy: {
+      "/dev/token": server,
+      "/socket": { target: server, ws: true },
+      "/realtime": { target: server, ws: true },
+    },
+  },
+  test: { environment: "happy-dom", include: ["test/**/*.test.{ts,tsx}"] },
+});
