@@ -211,13 +211,25 @@ func TestApplyTurns(t *testing.T) {
 			t.Errorf("%d entries", got)
 		}
 	})
-	t.Run("[M1] n counts per channel", func(t *testing.T) {
-		d := newDesk(t, openEngine(t, ""), map[string]Spec{"notes": {}})
-		d.apply(put("c1", 1, "r1", nil))
-		last, outcomes, err := d.store.Client(context.Background(), "room", "c1", "ada")
-		if last != 1 || len(outcomes) != 1 || outcomes[0].Offset != 1 || err != nil {
-			t.Errorf("client: %d %+v %v", last, outcomes, err)
+	t.Run("[M1] n counts per channel, and so does the owner", func(t *testing.T) {
+		room := openNotes(t)
+		room.apply(put("c1", 1, "r1", nil))
+		hall := newDesk(t, room.eng, map[string]Spec{"notes": {}})
+		hall.target.Channel = "hall"
+		hall.refuse("ada", put("c1", 2, "r1", nil), protocol.CodeClientUnknown)
+		if _, err := hall.store.Apply(t.Context(), hall.target, put("c1", 1, "r1", nil), Author{Subject: "bob"}); err != nil {
+			t.Error(err)
 		}
+	})
+	t.Run("[M1] a client whose row has aged away is told to take a new id", func(t *testing.T) {
+		fake := newFake()
+		d := newDesk(t, fake, map[string]Spec{"notes": {}})
+		d.apply(put("c1", 1, "r1", nil))
+		if row := fake.values[rowKey("c1")]; !row.Tombstone {
+			t.Fatal("the row does not age")
+		}
+		delete(fake.values, rowKey("c1"))
+		d.refuse("ada", patch("c1", 2, "r1", nil), protocol.CodeClientUnknown)
 	})
 }
 

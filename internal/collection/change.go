@@ -52,23 +52,23 @@ func contentSize(change *protocol.Change) int {
 // the brace of its state, 0 without one.
 func appendChange(b []byte, c *protocol.Change, state []byte) (body []byte, stateAt int, err error) {
 	b = append(b, `{"collection":`...)
-	b = appendString(b, c.Collection)
+	b = protocol.AppendString(b, c.Collection)
 	b = append(b, `,"record":`...)
-	b = appendString(b, c.Record)
+	b = protocol.AppendString(b, c.Record)
 	b = append(b, `,"op":`...)
-	b = appendString(b, c.Op)
+	b = protocol.AppendString(b, string(c.Op))
 	b = append(b, `,"status":`...)
-	b = appendString(b, c.Status)
+	b = protocol.AppendString(b, string(c.Status))
 	b = append(b, `,"client":`...)
-	b = appendString(b, c.Client)
+	b = protocol.AppendString(b, c.Client)
 	b = append(b, `,"n":`...)
 	b = strconv.AppendUint(b, c.N, 10)
 	if c.ID != "" {
 		b = append(b, `,"id":`...)
-		b = appendString(b, c.ID)
+		b = protocol.AppendString(b, c.ID)
 	}
 	b = append(b, `,"by":`...)
-	b = appendString(b, c.By)
+	b = protocol.AppendString(b, c.By)
 	b = append(b, `,"time":`...)
 	b = strconv.AppendInt(b, c.Time, 10)
 	if c.Base != 0 {
@@ -113,7 +113,7 @@ func appendContent(b []byte, c *protocol.Change) []byte {
 	}
 	if c.Stamp != "" {
 		b = append(b, `,"stamp":`...)
-		b = appendString(b, c.Stamp)
+		b = protocol.AppendString(b, string(c.Stamp))
 	}
 	return b
 }

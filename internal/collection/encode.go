@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -21,7 +20,7 @@ import (
 // right after the brace.
 func appendRecord(b []byte, rec *protocol.Record) []byte {
 	b = append(b, `{"id":`...)
-	b = appendString(b, rec.ID)
+	b = protocol.AppendString(b, rec.ID)
 	b = append(b, `,"fields":`...)
 	b = appendRawMap(b, rec.Fields)
 	if len(rec.Sets) > 0 {
@@ -33,24 +32,24 @@ func appendRecord(b []byte, rec *protocol.Record) []byte {
 		b = appendMap(b, rec.Counters, appendNumber)
 	}
 	b = append(b, `,"stamps":`...)
-	b = appendMap(b, rec.Stamps, appendString[protocol.Stamp])
+	b = appendMap(b, rec.Stamps, appendStamp)
 	if len(rec.SetStamps) > 0 {
 		b = append(b, `,"setStamps":`...)
 		b = appendMap(b, rec.SetStamps, func(b []byte, stamps map[string]string) []byte {
-			return appendMap(b, stamps, appendString[string])
+			return appendMap(b, stamps, protocol.AppendString)
 		})
 	}
 	b = append(b, `,"createdBy":`...)
-	b = appendString(b, rec.CreatedBy)
+	b = protocol.AppendString(b, rec.CreatedBy)
 	b = append(b, `,"createdAt":`...)
 	b = strconv.AppendInt(b, rec.CreatedAt, 10)
 	b = append(b, `,"updatedBy":`...)
-	b = appendString(b, rec.UpdatedBy)
+	b = protocol.AppendString(b, rec.UpdatedBy)
 	b = append(b, `,"updatedAt":`...)
 	b = strconv.AppendInt(b, rec.UpdatedAt, 10)
 	if rec.Deleted != "" {
 		b = append(b, `,"deleted":`...)
-		b = appendString(b, rec.Deleted)
+		b = appendStamp(b, rec.Deleted)
 	}
 	return append(b, '}')
 }
@@ -86,7 +85,7 @@ func appendMap[V any](b []byte, m map[string]V, value func([]byte, V) []byte) []
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, name)
+		b = protocol.AppendString(b, name)
 		b = append(b, ':')
 		b = value(b, m[name])
 	}
@@ -97,13 +96,15 @@ func appendRawMap(b []byte, m map[string]json.RawMessage) []byte {
 	return appendMap(b, m, func(b []byte, raw json.RawMessage) []byte { return append(b, raw...) })
 }
 
+func appendStamp(b []byte, s protocol.Stamp) []byte { return protocol.AppendString(b, string(s)) }
+
 func appendStrings(b []byte, list []string) []byte {
 	b = append(b, '[')
 	for i, s := range list {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, s)
+		b = protocol.AppendString(b, s)
 	}
 	return append(b, ']')
 }
@@ -115,37 +116,4 @@ func appendNumber(b []byte, f float64) []byte {
 		format = 'e'
 	}
 	return strconv.AppendFloat(b, f, format, -1, 64)
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends a JSON string. Bytes that are no UTF-8 become U+FFFD:
-// a text frame that is no UTF-8 would close the sockets of all who get it.
-func appendString[S ~string](b []byte, s S) []byte {
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(string(s[i:]))
-			if r == utf8.RuneError && size == 1 {
-				b = append(append(b, s[start:i]...), "\ufffd"...)
-				start = i + size
-			}
-			i += size
-			continue
-		}
-		i++
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		b = append(b, s[start:i-1]...)
-		start = i
-		if c >= ' ' {
-			b = append(b, '\\', c)
-		} else {
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-	}
-	return append(append(b, s[start:]...), '"')
 }
