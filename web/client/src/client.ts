@@ -1,0 +1,140 @@
+import { Manager } from "./channel-manager";
+import { Connection } from "./connection";
+import { createPlatform } from "./env";
+import { ChoraleError } from "./errors";
+import type { Membership } from "./membership";
+import type { Frame } from "./protocol";
+import { Listeners, ValueStore } from "./store";
+import { TokenSource } from "./token";
+import type { ClientEvents, Platform, RealtimeClient, RealtimeClientOptions, Unsubscribe } from "./types";
+
+/**
+ * Makes a client. Nothing is connected, fetched or timed until somebody retains it or claims a channel, so it may be made while
+ * rendering, also on a server.
+ *
+ * @example
+ * ```ts
+ * const client = createRealtimeClient({ url: "http://127.0.0.1:4000", getToken: fetchToken });
+ * const { channels: channelManager } = client;
+ * const channel = channelManager.getChannel({ name: "project:123", presence: true, ack: true });
+ * ```
+ */
+export function createRealtimeClient(options: RealtimeClientOptions): RealtimeClient {
+  return new Client(options);
+}
+
+class Client implements RealtimeClient {
+  readonly clientId: string;
+  readonly channels: Manager;
+  readonly pendingCount: ValueStore<number>;
+  readonly #platform: Platform;
+  readonly #connection: Connection;
+  readonly #events = new Map<keyof ClientEvents, Listeners<[never]>>();
+  readonly #pending = new Map<Membership, Unsubscribe>();
+
+  constructor(options: RealtimeClientOptions) {
+    const platform = createPlatform(options.platform);
+    this.#platform = platform;
+    this.clientId = platform.uuid();
+    const tokens = new TokenSource(options.getToken, platform);
+    this.#connection = new Connection({
+      url: options.url,
+      platform,
+      tokens,
+      blipMs: options.blipMs ?? 5_000,
+      onToken: (token) => {
+        for (const membership of this.channels.memberships()) membership.onToken(token);
+      },
+    });
+    this.pendingCount = new ValueStore(0, platform.reportError);
+    this.channels = new Manager({
+      deps: {
+        connection: this.#connection,
+        tokens,
+        platform,
+        clientId: this.clientId,
+        emit: (event, detail) => this.#emit(event, detail),
+      },
+      connection: this.#connection,
+      platform,
+      releaseMs: options.releaseMs ?? 1_000,
+      onChange: () => this.#count(),
+    });
+    this.#connection.onUp(() => this.#each((membership) => membership.onUp()));
+    this.#connection.onDown(() => this.#each((membership) => membership.onDown()));
+    this.#connection.onFrame((frame) => this.#deliver(frame));
+  }
+
+  get connection() {
+    return this.#connection.snapshot;
+  }
+
+  retain(): Unsubscribe {
+    return this.#connection.need();
+  }
+
+  reconnect(): void {
+    this.#connection.reconnect();
+  }
+
+  close(): void {
+    if (this.#connection.isClosed) return;
+    this.channels.close();
+    this.#connection.close();
+  }
+
+  on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): Unsubscribe {
+    let listeners = this.#events.get(event);
+    if (!listeners) {
+      listeners = new Listeners<[never]>(this.#platform.reportError);
+      this.#events.set(event, listeners);
+    }
+    return (listeners as unknown as Listeners<[ClientEvents[E]]>).add(listener); // kept under the event whose detail it takes
+  }
+
+  #emit<E extends keyof ClientEvents>(event: E, detail: ClientEvents[E]): void {
+    this.#events.get(event)?.tell(detail as never);
+  }
+
+  /** A frame that one channel cannot understand is reported; the next frame and the other channels go on. */
+  #deliver(frame: Frame): void {
+    this.#each((membership) => membership.onFrame(frame), frame);
+  }
+
+  #each(act: (membership: Membership) => void, about?: Frame): void {
+    for (const membership of this.channels.memberships()) {
+      try {
+        act(membership);
+      } catch (error) {
+        const failure =
+          error instanceof ChoraleError
+            ? error
+            : new ChoraleError("internal_error", `${about?.event ?? "connection"}: ${String(error)}`, { cause: error });
+        this.#platform.reportError(failure);
+        this.#emit("error", failure);
+      }
+    }
+  }
+
+  /** Adds up the unsettled writes of all channels. */
+  #count(): void {
+    const memberships = new Set(this.channels.memberships());
+    for (const [membership, stop] of this.#pending) {
+      if (memberships.has(membership)) continue;
+      stop();
+      this.#pending.delete(membership);
+    }
+    for (const membership of memberships) {
+      if (!this.#pending.has(membership))
+        this.#pending.set(
+          membership,
+          membership.records.pendingCount.subscribe(() => this.#sum()),
+        );
+    }
+    this.#sum();
+  }
+
+  #sum(): void {
+    this.pendingCount.set(this.channels.memberships().reduce((sum, m) => sum + m.records.pendingCount.getSnapshot(), 0));
+  }
+}

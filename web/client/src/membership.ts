@@ -1,0 +1,447 @@
+/** One channel of this client: its join, its position in the log, and what it hands to messages, presence and records. */
+import type { ChannelStore, StoreHost } from "./collection/seam";
+import { createChannelStore } from "./collection/store";
+import type { Connection } from "./connection";
+import { backoffMs } from "./connection-state";
+import { ChoraleError } from "./errors";
+import { HandlerQueue } from "./handlers";
+import { PresenceState } from "./presence";
+import {
+  decodeBroadcast,
+  decodeChange,
+  decodeJoined,
+  decodeOutcome,
+  decodeRecords,
+  decodeSynced,
+  type Frame,
+  type Joined,
+  type Reply,
+  TOPIC_PREFIX,
+} from "./protocol";
+import { broadcastJson, PublishQueue } from "./publish-queue";
+import { Listeners, ValueStore } from "./store";
+import type { TokenSource } from "./token";
+import type {
+  ChannelSnapshot,
+  ChannelStatus,
+  ClientEvents,
+  Json,
+  Message,
+  MessageHandler,
+  Platform,
+  PublishOptions,
+  ResyncReason,
+  Unsubscribe,
+} from "./types";
+
+const JOIN_MS = 10_000;
+/** A refusal for good is asked about again, because rules and roles change. */
+const REFUSED_RETRY_MS = 30_000;
+/** Own messages whose echo is not to be delivered, remembered by id. */
+const OWN_KEPT = 2_000;
+
+/** Codes of refusals that a new token may cure. */
+const TOKEN_CODES: ReadonlySet<string> = new Set([
+  "api_key_missing",
+  "token_expired",
+  "token_malformed",
+  "token_not_yet_valid",
+  "signature_invalid",
+  "claims_missing",
+  "invalid_jwt_token",
+]);
+
+export interface MembershipDeps {
+  readonly connection: Connection;
+  readonly tokens: TokenSource;
+  readonly platform: Platform;
+  readonly clientId: string;
+  emit<E extends keyof ClientEvents>(event: E, detail: ClientEvents[E]): void;
+}
+
+/** What the claims on a channel want, added up. */
+export interface Wishes {
+  readonly presence: boolean;
+  readonly self: boolean;
+}
+
+/** Where the channel stands in the log, to resume from. */
+interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+export class Membership {
+  readonly name: string;
+  readonly isPrivate: boolean;
+  readonly status: ValueStore<ChannelSnapshot>;
+  readonly presence: PresenceState;
+  readonly records: ChannelStore;
+
+  readonly #deps: MembershipDeps;
+  readonly #topic: string;
+  readonly #handlers: HandlerQueue;
+  readonly #messages: Listeners<[Message]>;
+  readonly #queue: PublishQueue;
+  readonly #own = new Set<string>();
+
+  #wishes: Wishes = { presence: false, self: false };
+  #clientId: string;
+  #joinRef: string | undefined;
+  #joined = false; // the server has said yes
+  #live = false; // and the catch-up is over
+  #joinedWith = ""; // what the join asked for
+  #attempt = 0;
+  #generation = 0;
+  #timer: unknown;
+  #rejoin: unknown;
+  #position: Position | undefined;
+  #limits: Joined["limits"] = { recordBytes: 262_144, frameBytes: 5_000_000 };
+  #clockOffsetMs = 0;
+  #subject = "";
+  #closed = false;
+
+  constructor(name: string, isPrivate: boolean, deps: MembershipDeps) {
+    this.name = name;
+    this.isPrivate = isPrivate;
+    this.#deps = deps;
+    this.#topic = TOPIC_PREFIX + name;
+    this.#clientId = deps.clientId;
+    const { platform } = deps;
+    const report = platform.reportError;
+    this.status = new ValueStore<ChannelSnapshot>({ status: "idle", isSynced: false }, report);
+    this.#handlers = new HandlerQueue(report);
+    this.#messages = new Listeners(report);
+    this.#queue = new PublishQueue(platform, (json, onReply) => this.#live && this.#push("broadcast", json, onReply));
+    this.presence = new PresenceState({
+      key: () => deps.clientId,
+      track: (state) => this.#joined && this.#push("presence", `{"type":"presence","event":"track","payload":${state}}`),
+      untrack: () => this.#joined && this.#push("presence", '{"type":"presence","event":"untrack"}'),
+      platform,
+      report,
+    });
+    this.records = createChannelStore(this.#host());
+  }
+
+  get isLive(): boolean {
+    return this.#live;
+  }
+
+  // ---- what claims do
+
+  setWishes(wishes: Wishes): void {
+    this.#wishes = wishes;
+    this.#rejoinSoon();
+  }
+
+  onMessage(listener: (message: Message) => void): Unsubscribe {
+    return this.#messages.add(listener);
+  }
+
+  use<P>(handler: MessageHandler<P>): Unsubscribe {
+    return this.#handlers.use(handler);
+  }
+
+  publish(event: string, payload: Json, options: PublishOptions & { ack: boolean }): Promise<{ id: string; offset?: number }> {
+    const id = options.id ?? this.#deps.platform.uuid();
+    if (this.#closed) return Promise.reject(new ChoraleError("client_closed", "the client was closed"));
+    this.#remember(id);
+    if (options.ephemeral) {
+      if (this.#live) this.#push("broadcast", broadcastJson(event, payload, { id, ephemeral: true }));
+      return Promise.resolve({ id });
+    }
+    return this.#queue.publish(id, event, payload, options.ack);
+  }
+
+  #remember(id: string): void {
+    this.#own.add(id);
+    if (this.#own.size <= OWN_KEPT) return;
+    const [oldest] = this.#own;
+    if (oldest !== undefined) this.#own.delete(oldest);
+  }
+
+  /** Leaves, and forgets nothing but the membership: the records stay shown until the object is let go. */
+  close(error?: ChoraleError): void {
+    if (this.#closed) return;
+    if (this.#joined) this.#push("phx_leave", "{}");
+    this.onDown();
+    this.#closed = true;
+    this.#queue.close(error ?? new ChoraleError("channel_released", `channel ${this.name} was released`));
+    this.records.onClosed();
+    this.#show("closed");
+  }
+
+  // ---- the join
+
+  /** The connection is there. */
+  onUp(): void {
+    this.#attempt = 0;
+    void this.#join();
+  }
+
+  /** The connection is gone; the position stays. */
+  onDown(): void {
+    this.#endIncarnation();
+    if (this.status.getSnapshot().status === "refused") return;
+    this.#show(this.status.getSnapshot().isSynced ? "rejoining" : "joining");
+  }
+
+  #endIncarnation(): void {
+    this.#generation++;
+    this.#clearTimers();
+    this.#joinRef = undefined;
+    this.#joined = false;
+    if (this.#live) {
+      this.#live = false;
+      this.records.onDown();
+    }
+    this.#queue.onDown();
+    this.presence.onDown();
+  }
+
+  #clearTimers(): void {
+    this.#deps.platform.clearTimeout(this.#timer);
+    this.#deps.platform.clearTimeout(this.#rejoin);
+    this.#timer = this.#rejoin = undefined;
+  }
+
+  async #join(fresh = false): Promise<void> {
+    if (this.#closed || !this.#deps.connection.isOpen) return;
+    this.#endIncarnation();
+    const generation = this.#generation;
+    const current = () => generation === this.#generation && !this.#closed;
+    this.#show(this.status.getSnapshot().isSynced ? "rejoining" : "joining");
+    let token: string;
+    try {
+      token = await (fresh ? this.#deps.tokens.fresh() : this.#deps.tokens.get());
+    } catch (error) {
+      if (current()) this.#retry(asError(error, "token_unavailable"));
+      return;
+    }
+    if (!current()) return;
+    const config = this.#config();
+    const ref = this.#deps.connection.nextRef();
+    this.#joinRef = ref;
+    this.#joinedWith = config;
+    this.#timer = this.#deps.platform.setTimeout(() => {
+      this.#push("phx_leave", "{}");
+      this.#retry(new ChoraleError("join_timeout", "the server did not answer the join within 10 s", { retryable: true }));
+    }, JOIN_MS);
+    this.#deps.connection.pushJoin(ref, this.#topic, this.#joinPayload(config, token), (reply) => {
+      if (current()) this.#answered(reply);
+    });
+  }
+
+  /** What the join asks for, leaving out what may differ from join to join. */
+  #config(): string {
+    return JSON.stringify({
+      broadcast: { ack: true, self: true },
+      presence: { enabled: this.#wishes.presence || this.presence.wanted, key: this.#deps.clientId },
+      private: this.isPrivate,
+      collections: this.records.names(),
+      client: this.#clientId,
+    });
+  }
+
+  #joinPayload(config: string, token: string): string {
+    const { collections, client, ...plain } = JSON.parse(config) as Record<string, Json>;
+    const resume = this.#position && { resume: this.#position };
+    return JSON.stringify({ config: { ...plain, chorale: { v: 1, client, collections, ...resume } }, access_token: token });
+  }
+
+  #answered(reply: Reply): void {
+    this.#deps.platform.clearTimeout(this.#timer);
+    if (!reply.ok) {
+      this.#refused(reply.error);
+      return;
+    }
+    let joined: Joined;
+    try {
+      joined = decodeJoined(reply.response);
+    } catch (error) {
+      this.#retry(asError(error, "protocol_error"));
+      return;
+    }
+    this.#joined = true;
+    this.#subject = joined.sub;
+    this.#limits = joined.limits;
+    this.#clockOffsetMs = joined.now - this.#deps.platform.now();
+    if (this.#position && !joined.resumed) {
+      this.#position = undefined; // what follows is counted anew
+      const reason = resyncReason(joined.reason);
+      this.#handlers.resync(reason);
+      this.#deps.emit("resync", { channel: this.name, reason });
+    }
+    this.presence.onJoined();
+  }
+
+  #refused(error: { code: string; message: string; retryable: boolean; retryAfterMs?: number }): void {
+    const failure = new ChoraleError(error.code, error.message, { retryable: error.retryable });
+    if (TOKEN_CODES.has(error.code)) {
+      this.#retry(failure, undefined, true);
+      return;
+    }
+    if (error.retryable) {
+      this.#retry(failure, error.retryAfterMs);
+      return;
+    }
+    this.#endIncarnation();
+    this.records.onClosed({ code: error.code, message: error.message });
+    this.#show("refused", failure);
+    this.#timer = this.#deps.platform.setTimeout(() => void this.#join(), REFUSED_RETRY_MS);
+  }
+
+  /** Joins again after a while. */
+  #retry(error: ChoraleError, afterMs?: number, freshToken = false): void {
+    this.#endIncarnation();
+    this.#show(this.status.getSnapshot().isSynced ? "rejoining" : "joining", error);
+    const ms = afterMs ?? backoffMs(this.#attempt++, this.#deps.platform.random());
+    this.#timer = this.#deps.platform.setTimeout(() => void this.#join(freshToken), ms);
+  }
+
+  /** Joins again when what is wanted is not what was joined with. In a moment, because wishes come in handfuls. */
+  #rejoinSoon(): void {
+    if (this.#closed || this.#rejoin !== undefined || this.#joinRef === undefined) return;
+    this.#rejoin = this.#deps.platform.setTimeout(() => {
+      this.#rejoin = undefined;
+      if (this.#joinRef !== undefined && this.#config() !== this.#joinedWith) void this.#join();
+    }, 0);
+  }
+
+  /** A new token, for a channel that is joined or was refused. */
+  onToken(token: string): void {
+    if (this.#joined) this.#push("access_token", JSON.stringify({ access_token: token }));
+    else if (this.status.getSnapshot().status === "refused") void this.#join();
+  }
+
+  #push(event: string, payloadJson: string, onReply?: (reply: Reply) => void): boolean {
+    if (this.#joinRef === undefined) return false;
+    return this.#deps.connection.push(this.#topic, event, payloadJson, this.#joinRef, onReply) !== undefined;
+  }
+
+  // ---- what the server says
+
+  /** A frame of this topic that is no reply. */
+  onFrame(frame: Frame): void {
+    if (frame.topic !== this.#topic) return;
+    if (frame.joinRef !== null && frame.joinRef !== this.#joinRef) return; // of an incarnation that is gone
+    switch (frame.event) {
+      case "phx_error":
+        this.#retry(new ChoraleError("channel_error", "the server ended the channel; joining again", { retryable: true }));
+        return;
+      case "phx_close":
+        this.#retry(
+          new ChoraleError("channel_closed", "the server closed the channel; joining again", { retryable: true }),
+          undefined,
+          true,
+        );
+        return;
+    }
+    if (!this.#joined) return;
+    switch (frame.event) {
+      case "broadcast":
+        this.#broadcast(frame.payload);
+        return;
+      case "presence_state":
+        this.presence.onState(frame.payload);
+        return;
+      case "presence_diff":
+        this.presence.onDiff(frame.payload);
+        return;
+      case "records":
+        this.records.onRecords(decodeRecords(frame.payload));
+        return;
+      case "change": {
+        const change = decodeChange(frame.payload);
+        this.#seen(change.offset);
+        this.records.onChange(change);
+        return;
+      }
+      case "synced":
+        this.#synced(frame.payload);
+        return;
+    }
+  }
+
+  #broadcast(payload: unknown): void {
+    const wire = decodeBroadcast(payload);
+    if (wire.offset !== undefined && !this.#seen(wire.offset)) return; // twice
+    const isOwn = wire.id !== undefined && this.#own.has(wire.id);
+    const message: Message = Object.freeze({
+      id: wire.id ?? this.#deps.platform.uuid(),
+      channel: this.name,
+      event: wire.event,
+      payload: wire.payload,
+      replayed: wire.replayed,
+      ...(wire.offset !== undefined && { offset: wire.offset }),
+    });
+    // Handlers settle optimistic updates by their echo; listeners hear of own messages only when they want to.
+    this.#handlers.dispatch(message);
+    if (!isOwn || this.#wishes.self) this.#messages.tell(message);
+  }
+
+  /** Moves the position on; false when the offset was seen before. */
+  #seen(offset: number): boolean {
+    if (!this.#position) return true; // before the first synced the server sends each thing once
+    if (offset <= this.#position.offset) return false;
+    this.#position = { epoch: this.#position.epoch, offset };
+    return true;
+  }
+
+  #synced(payload: unknown): void {
+    const synced = decodeSynced(payload);
+    const offset = this.#position?.epoch === synced.epoch ? Math.max(this.#position.offset, synced.offset) : synced.offset;
+    this.#position = { epoch: synced.epoch, offset };
+    this.#live = true;
+    this.#attempt = 0;
+    this.records.onSynced(synced);
+    this.#show("joined");
+    this.#queue.flush();
+    this.#rejoinSoon();
+  }
+
+  // ---- what records need
+
+  #host(): StoreHost {
+    const { platform } = this.#deps;
+    return {
+      channel: this.name,
+      clientId: () => this.#clientId,
+      renewClient: () => {
+        this.#clientId = platform.uuid();
+        this.#rejoinSoon();
+      },
+      offset: () => this.#position?.offset ?? 0,
+      subject: () => this.#subject,
+      now: () => platform.now() + this.#clockOffsetMs,
+      uuid: platform.uuid,
+      setTimeout: platform.setTimeout,
+      clearTimeout: platform.clearTimeout,
+      limits: () => this.#limits,
+      sendMutation: (payloadJson, onReply) =>
+        this.#live &&
+        this.#push("mutate", payloadJson, (reply) =>
+          onReply(reply.ok ? { ok: decodeOutcome(reply.response) } : { error: reply.error }),
+        ),
+      emit: this.#deps.emit,
+      collectionsChanged: () => this.#rejoinSoon(),
+      reportError: platform.reportError,
+    };
+  }
+
+  #show(status: ChannelStatus, error?: ChoraleError): void {
+    const before = this.status.getSnapshot();
+    const isSynced = status === "joined" || (before.isSynced && status !== "closed");
+    if (before.status === status && before.isSynced === isSynced && before.error === error) return;
+    this.status.set(Object.freeze({ status, isSynced, ...(error && { error }) }));
+  }
+}
+
+function resyncReason(reason: string): ResyncReason {
+  return reason === "truncated" || reason === "future" ? reason : "epoch";
+}
+
+function asError(error: unknown, code: string): ChoraleError {
+  if (error instanceof ChoraleError) return error;
+  return new ChoraleError(code, error instanceof Error ? error.message : String(error), { retryable: true, cause: error });
+}
