@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/chorale-rt/chorale/internal/bench"
+)
+
+// BenchCmd measures a server: one subcommand per scenario of package bench.
+type BenchCmd struct {
+	Latency     benchLatencyCmd `cmd:"" help:"Two members answer each other, one message in flight."`
+	Rooms       benchRoomsCmd   `cmd:"" help:"Many small rooms, everybody writes at random."`
+	Fanout      benchFanoutCmd  `cmd:"" help:"One writer, many subscribers."`
+	Connect     benchConnectCmd `cmd:"" help:"Connect, authenticate and join."`
+	FloorServer floorServerCmd  `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
+}
+
+// benchTarget are the flags of all scenarios.
+type benchTarget struct {
+	URL       string   `name:"url" placeholder:"ws://HOST:PORT" help:"A running server; without it one is started for each run."`
+	Token     string   `env:"CHORALE_BENCH_TOKEN" help:"Token of all members at --url."`
+	Secret    string   `env:"CHORALE_BENCH_SECRET" help:"Secret of the server at --url: each member gets a token of its own."`
+	PID       int      `name:"pid" help:"Process id of the server at --url, when it is on this machine, for its CPU time and memory."`
+	ServerArg []string `name:"server-arg" sep:"none" placeholder:"ARG" help:"A further argument of serve, for servers that are started, such as --server-arg=--pprof=127.0.0.1:6060."`
+	Dir       string   `type:"existingdir" help:"Where started servers keep their data; the default is the system's temporary directory."`
+
+	Runs       int    `default:"3" help:"How often; the report shows medians."`
+	Pin        bool   `default:"true" negatable:"" help:"Bind server and generator to CPUs of their own (Linux)."`
+	ServerCPUs int    `name:"server-cpus" default:"1" help:"How many CPUs the server gets."`
+	JSON       string `name:"json" type:"path" placeholder:"FILE" help:"Write the report there too, every run in it."`
+}
+
+// run measures, prints the report, and fails when it should not be believed.
+func (t *benchTarget) run(ctx context.Context, s bench.Scenario, floor bool) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	report, err := bench.Run(ctx, bench.Options{
+		URL: t.URL, Token: t.Token, Secret: []byte(t.Secret), PID: t.PID,
+		Executable: exe, ServerArgs: t.ServerArg, Dir: t.Dir,
+		Floor: floor, Runs: t.Runs, Pin: t.Pin, ServerCPUs: t.ServerCPUs,
+		Command: t.command(), Log: os.Stderr,
+	}, s)
+	if err != nil {
+		return err
+	}
+	return errors.Join(report.WriteTable(os.Stdout), t.writeJSON(report), report.Err())
+}
+
+// command is how this was called, without what must not be passed on.
+func (t *benchTarget) command() string {
+	line := "chorale " + strings.Join(os.Args[1:], " ")
+	for _, secret := range []string{t.Token, t.Secret} {
+		if secret != "" {
+			line = strings.ReplaceAll(line, secret, "…")
+		}
+	}
+	return line
+}
+
+func (t *benchTarget) writeJSON(report *bench.Report) error {
+	if t.JSON == "" {
+		return nil
+	}
+	f, err := os.Create(t.JSON)
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	return errors.Join(report.WriteJSON(f), f.Close())
+}
+
+type benchLatencyCmd struct {
+	benchTarget `embed:""`
+
+	Mode   string `default:"broadcast" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Count  int    `default:"5000" help:"Pushes that count."`
+	Warmup int    `default:"500" help:"Pushes before that."`
+	Text   int    `default:"200" help:"Bytes of text in a push."`
+	Floor  bool   `default:"true" negatable:"" help:"Measure the raw-socket floor too."`
+}
+
+// Run implements the command.
+func (c *benchLatencyCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Latency{Mode: bench.Mode(c.Mode), Count: c.Count, Warmup: c.Warmup, TextSize: c.Text}, c.Floor)
+}
+
+type benchRoomsCmd struct {
+	benchTarget `embed:""`
+
+	Mode     string        `default:"notes" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Rooms    int           `default:"500" help:"Channels."`
+	Members  int           `default:"4" help:"Members of each."`
+	Rate     float64       `default:"3000" help:"Pushes per second, all members together."`
+	Warmup   time.Duration `default:"2s" help:"How long before anything counts."`
+	Duration time.Duration `default:"10s" help:"How long what counts is."`
+	Text     int           `default:"200" help:"Bytes of text in a push."`
+	Seed     uint64        `default:"1" help:"Seed of the schedule: the same seed pushes at the same instants."`
+	Floor    bool          `default:"true" negatable:"" help:"Measure the raw-socket floor too."`
+}
+
+// Run implements the command.
+func (c *benchRoomsCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Rooms{
+		Mode: bench.Mode(c.Mode), Rooms: c.Rooms, Members: c.Members, Rate: c.Rate,
+		Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text, Seed: c.Seed,
+	}, c.Floor)
+}
+
+type benchFanoutCmd struct {
+	benchTarget `embed:""`
+
+	Mode        string        `default:"broadcast" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Subscribers int           `default:"1000" help:"Members that receive."`
+	Rate        float64       `default:"20" help:"Pushes per second."`
+	Warmup      time.Duration `default:"1s" help:"How long before anything counts."`
+	Duration    time.Duration `default:"10s" help:"How long what counts is."`
+	Text        int           `default:"200" help:"Bytes of text in a push."`
+	Floor       bool          `negatable:"" help:"Measure the raw-socket floor too."`
+}
+
+// Run implements the command.
+func (c *benchFanoutCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Fanout{
+		Mode: bench.Mode(c.Mode), Subscribers: c.Subscribers, Rate: c.Rate,
+		Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text,
+	}, c.Floor)
+}
+
+type benchConnectCmd struct {
+	benchTarget `embed:""`
+
+	Mode     string `default:"broadcast" enum:"broadcast,notes" help:"Which channels are joined: public ones, or private ones with a collection."`
+	Single   int    `default:"500" help:"Connections that are opened one by one."`
+	Conns    int    `default:"2000" help:"Connections that are opened many at a time."`
+	Parallel int    `default:"64" help:"How many at a time."`
+	Members  int    `default:"4" help:"Members per channel."`
+	Floor    bool   `negatable:"" help:"Measure the raw-socket floor too, which only upgrades."`
+}
+
+// Run implements the command.
+func (c *benchConnectCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Connect{
+		Mode: bench.Mode(c.Mode), Single: c.Single, Conns: c.Conns, Parallel: c.Parallel, Members: c.Members,
+	}, c.Floor)
+}
+
+type floorServerCmd struct {
+	Addr string `default:"127.0.0.1:0" help:"Where to listen, as host:port."`
+}
+
+// Run implements the command. It ends with ctx, as serve does.
+func (c *floorServerCmd) Run(ctx context.Context) error {
+	// One for the event loop, which never gives its processor back, and one for
+	// everything else.
+	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
+	return bench.ServeFloor(ctx, c.Addr, func(addr string) {
+		fmt.Printf("listening on http://%s\n", addr)
+	})
+}

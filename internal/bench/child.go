@@ -1,0 +1,132 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+// startTimeout bounds how long a server may take until it listens, stopTimeout
+// how long it may take to end when it was asked to.
+const (
+	startTimeout = 20 * time.Second
+	stopTimeout  = 10 * time.Second
+)
+
+// listeningLine is how a server says on stdout that it is ready, and where.
+const listeningLine = "listening on "
+
+// A child is a server that was started for one run.
+type child struct {
+	url   string // http://host:port, as it said itself
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process is gone
+	err   error         // how it ended; valid after ended
+	work  sync.WaitGroup
+}
+
+// command says what to run.
+type command struct {
+	path   string
+	args   []string
+	cpus   []int     // that it may use; none means all
+	stderr io.Writer // nil discards
+}
+
+// startChild runs a server and waits until it says that it listens. stop must be
+// called.
+func startChild(ctx context.Context, c command) (*child, error) {
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.path, err)
+	}
+	k := &child{cmd: exec.Command(c.path, c.args...), ended: make(chan struct{})}
+	k.cmd.Stdout, k.cmd.Stderr = in, c.stderr
+	started := make(chan error, 1)
+	k.work.Go(func() { k.run(c.cpus, in, started) })
+	if err := <-started; err != nil {
+		out.Close()
+		return nil, fmt.Errorf("start %s: %w", c.path, err)
+	}
+	said := make(chan string, 1)
+	k.work.Go(func() { readLines(out, said) })
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
+	select {
+	case k.url = <-said:
+		if k.url != "" {
+			return k, nil
+		}
+		err = errors.New("ended before it listened; see its messages above")
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-timeout.C:
+		err = fmt.Errorf("did not listen within %s", startTimeout)
+	}
+	return nil, errors.Join(fmt.Errorf("start %s %s: %w", c.path, strings.Join(c.args, " "), err), k.stop())
+}
+
+// run owns the process: it starts it, waits for it, and ends with it.
+//
+// It stays on one thread. A process inherits the CPUs of the thread that starts
+// it, and the kernel kills it when that thread ends, so that no server outlives a
+// generator that was killed. The thread is not used for anything else afterwards.
+func (k *child) run(cpus []int, stdout *os.File, started chan<- error) {
+	defer close(k.ended)
+	runtime.LockOSThread()
+	err := pinThread(cpus)
+	if err == nil {
+		dieWithParent(k.cmd)
+		err = k.cmd.Start()
+	}
+	stdout.Close() // the child has its own
+	started <- err
+	if err == nil {
+		k.err = k.cmd.Wait()
+	}
+}
+
+// readLines finds the address in a server's output, and reads on until the
+// server closes it, so that no server is ever blocked by what it prints.
+func readLines(out *os.File, said chan<- string) {
+	defer close(said)
+	defer out.Close()
+	lines := bufio.NewScanner(out)
+	found := false
+	for lines.Scan() {
+		if url, ok := strings.CutPrefix(lines.Text(), listeningLine); ok && !found {
+			said <- strings.TrimSpace(url)
+			found = true
+		}
+	}
+	_, _ = io.Copy(io.Discard, out) // after a line too long for the scanner
+}
+
+// stop asks the server to end, waits, and insists when it does not.
+func (k *child) stop() error {
+	defer k.work.Wait()
+	if err := k.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop server: %w", err)
+	}
+	patience := time.NewTimer(stopTimeout)
+	defer patience.Stop()
+	select {
+	case <-k.ended:
+	case <-patience.C:
+		err := k.cmd.Process.Kill()
+		<-k.ended
+		return errors.Join(fmt.Errorf("stop server: it did not end within %s", stopTimeout), err)
+	}
+	if k.err != nil {
+		return fmt.Errorf("server: %w", k.err)
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+// Package bench puts a Chorale server under load and reports what it measured.
+//
+// # What it is
+//
+// A scenario ([Latency], [Rooms], [Fanout], [Connect]) opens connections, makes
+// pushes, and watches what arrives. It runs against a [Target]: a server that is
+// already there, one that [Bench] starts for each run, or the floor, a program
+// that only copies frames from socket to socket. Floor and server are driven by
+// the same generator in the same run, because on a shared machine only their
+// ratio is worth quoting.
+//
+// # How it measures
+//
+//   - Latency is from the instant at which a push was due to the instant at which
+//     another client had read it whole. Rooms and Fanout keep their schedule
+//     whatever the server does, so a stall is charged to every push that was due
+//     during it. Latency plays ping-pong with one message in flight.
+//   - The instant travels in the payload, in nanoseconds of the generator's own
+//     monotonic clock; all clients live in one process and share it.
+//   - Deliveries are counted at members other than the author. What a server sends
+//     besides (the author's own change, replies) costs it time and is not counted.
+//   - Each push carries its writer and a sequence number. What does not arrive is
+//     lost; what arrives behind a later push of its writer, twice, or with an offset
+//     that does not rise, is out of order (R1). Either makes [Report.Err] an error.
+//   - The server's CPU time and resident memory are the kernel's figures (/proc);
+//     where there are none they are left out.
+//   - Several runs are reported by the median of each figure; errors, losses and
+//     disorder are summed, so that none hides behind a median.
+//
+// # Concurrency
+//
+// A Histogram may be recorded into by many goroutines. The rest is meant for one
+// caller; every function that starts goroutines or processes waits for them.
+package bench

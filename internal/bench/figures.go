@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Figures are what one run measured of one subject. An operation is a delivery,
+// or for Connect a connection that was opened, authenticated and joined.
+type Figures struct {
+	Phase string `json:"phase,omitempty"` // which part of a scenario that has several
+
+	Operations int64   `json:"operations"` // within the measured window
+	PerSecond  float64 `json:"perSecond"`
+
+	P50Us float64 `json:"p50Us"`
+	P90Us float64 `json:"p90Us"`
+	P99Us float64 `json:"p99Us"`
+	MaxUs float64 `json:"maxUs"`
+
+	// Server is nil where the system does not tell, or the server is elsewhere.
+	Server *ServerFigures `json:"server,omitempty"`
+
+	// GeneratorCPUPercent is the generator's share of one core. Near 100 it has
+	// measured itself.
+	GeneratorCPUPercent float64 `json:"generatorCpuPercent"`
+	// GeneratorWaitPercent is for how long its threads were ready and had to wait for
+	// a CPU. When this is large, others were at work on the machine.
+	GeneratorWaitPercent float64 `json:"generatorWaitPercent"`
+	// LateP99Us is how long after they were due pushes were made: the part of the
+	// latency that is the generator's own.
+	LateP99Us float64 `json:"lateP99Us"`
+
+	Errors     int64  `json:"errors"`
+	FirstError string `json:"firstError,omitempty"`
+	Lost       int64  `json:"lost"`
+	OutOfOrder int64  `json:"outOfOrder"`
+}
+
+// ServerFigures are what a server used.
+type ServerFigures struct {
+	CPUSecondsPerMillion float64 `json:"cpuSecondsPerMillion"` // operations
+	CPUPercent           float64 `json:"cpuPercent"`           // of one core
+	WaitPercent          float64 `json:"waitPercent"`          // threads that were ready and had to wait for a CPU
+	// Resident bytes more than before anybody connected, idle and after the traffic.
+	// 0 with fewer than 100 connections, between whom noise is divided.
+	IdleBytesPerConn float64 `json:"idleBytesPerConn"`
+	BytesPerConn     float64 `json:"bytesPerConn"`
+	ResidentBytes    float64 `json:"residentBytes"` // all of it, after the traffic
+}
+
+// setLatency takes the quantiles of a histogram.
+func (f *Figures) setLatency(h *Histogram) {
+	f.P50Us = micros(h.Quantile(0.50))
+	f.P90Us = micros(h.Quantile(0.90))
+	f.P99Us = micros(h.Quantile(0.99))
+	f.MaxUs = micros(h.Max())
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// median joins runs of one subject and phase: each figure by its own median,
+// faults by their sum. runs must not be empty.
+func median(runs []Figures) Figures {
+	m := Figures{
+		Phase:                runs[0].Phase,
+		Operations:           medianOf(runs, func(f Figures) int64 { return f.Operations }),
+		PerSecond:            medianOf(runs, func(f Figures) float64 { return f.PerSecond }),
+		P50Us:                medianOf(runs, func(f Figures) float64 { return f.P50Us }),
+		P90Us:                medianOf(runs, func(f Figures) float64 { return f.P90Us }),
+		P99Us:                medianOf(runs, func(f Figures) float64 { return f.P99Us }),
+		MaxUs:                medianOf(runs, func(f Figures) float64 { return f.MaxUs }),
+		GeneratorCPUPercent:  medianOf(runs, func(f Figures) float64 { return f.GeneratorCPUPercent }),
+		GeneratorWaitPercent: medianOf(runs, func(f Figures) float64 { return f.GeneratorWaitPercent }),
+		LateP99Us:            medianOf(runs, func(f Figures) float64 { return f.LateP99Us }),
+	}
+	var servers []ServerFigures
+	for _, f := range runs {
+		m.Errors += f.Errors
+		m.Lost += f.Lost
+		m.OutOfOrder += f.OutOfOrder
+		if m.FirstError == "" {
+			m.FirstError = f.FirstError
+		}
+		if f.Server != nil {
+			servers = append(servers, *f.Server)
+		}
+	}
+	if len(servers) > 0 {
+		m.Server = &ServerFigures{
+			CPUSecondsPerMillion: medianOf(servers, func(s ServerFigures) float64 { return s.CPUSecondsPerMillion }),
+			CPUPercent:           medianOf(servers, func(s ServerFigures) float64 { return s.CPUPercent }),
+			WaitPercent:          medianOf(servers, func(s ServerFigures) float64 { return s.WaitPercent }),
+			IdleBytesPerConn:     medianOf(servers, func(s ServerFigures) float64 { return s.IdleBytesPerConn }),
+			BytesPerConn:         medianOf(servers, func(s ServerFigures) float64 { return s.BytesPerConn }),
+			ResidentBytes:        medianOf(servers, func(s ServerFigures) float64 { return s.ResidentBytes }),
+		}
+	}
+	return m
+}
+
+// medianOf is the middle value; of an even number, the lower of the two: a figure
+// that was measured, not one between.
+func medianOf[R any, T cmp.Ordered](runs []R, of func(R) T) T {
+	values := make([]T, len(runs))
+	for i, r := range runs {
+		values[i] = of(r)
+	}
+	slices.Sort(values)
+	return values[(len(values)-1)/2]
+}

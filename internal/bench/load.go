@@ -1,0 +1,311 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// openers is how many connections are opened at a time while a load is set up.
+const openers = 32
+
+// A crowd is the shape of a load: so many channels, so many members in each, of
+// whom the first writers push.
+type crowd struct {
+	mode     Mode
+	channels int
+	members  int // per channel
+	writers  int // per channel
+	textSize int // bytes of text in a push
+}
+
+// A load is one run against one subject: its clock, its members, and what they
+// saw. One goroutine drives it; one per member reads.
+type load struct {
+	crowd   crowd
+	subject subject
+	base    time.Time
+	members []*member // channel by channel
+	readers sync.WaitGroup
+	arrived chan struct{} // holds at most one: something was delivered
+
+	// The measured window is [from, until), instants of the clock. The latency of a
+	// push counts when it was due in it.
+	from, until atomic.Int64
+
+	latency    Histogram
+	late       Histogram    // how late pushes were made
+	arrivals   atomic.Int64 // deliveries that arrived within the window, whenever they were due
+	received   atomic.Int64 // deliveries ever
+	answered   atomic.Int64 // replies
+	disordered atomic.Int64
+	faults     faults
+	closing    atomic.Bool
+}
+
+// A member is one connection in one channel.
+type member struct {
+	sock *socket
+	push *pushWriter // used by the driving goroutine only
+
+	offset atomic.Uint64 // highest one seen
+
+	// By writer of the channel; used by the member's reader, and by anybody once
+	// it has ended.
+	last  []uint32 // highest sequence number seen
+	count []uint32 // deliveries
+}
+
+// openLoad connects everybody and starts reading. close must be called, also
+// after an error.
+func openLoad(ctx context.Context, s subject, c crowd, run string) (*load, error) {
+	l := &load{crowd: c, subject: s, base: time.Now(), members: make([]*member, c.channels*c.members), arrived: make(chan struct{}, 1)}
+	err := inParallel(ctx, len(l.members), openers, func(i int) error {
+		seat := seat{mode: c.mode, run: run, channel: i / c.members, index: i % c.members, textSize: c.textSize}
+		seat.writes = seat.index < c.writers
+		address, err := s.address(seat)
+		if err != nil {
+			return err
+		}
+		sock, push, err := s.join(ctx, address, seat)
+		if err != nil {
+			return err
+		}
+		m := &member{sock: sock, push: push, last: make([]uint32, c.writers), count: make([]uint32, c.writers)}
+		l.members[i] = m
+		l.readers.Go(func() { l.read(m) })
+		return nil
+	})
+	if err != nil {
+		return l, fmt.Errorf("open %d connections: %w", len(l.members), err)
+	}
+	return l, nil
+}
+
+// now is the instant of the load's clock.
+func (l *load) now() int64 { return int64(time.Since(l.base)) }
+
+// writer is the member who makes pushes of the i-th writer, counted over all
+// channels.
+func (l *load) writer(i int) *member {
+	return l.members[i/l.crowd.writers*l.crowd.members+i%l.crowd.writers]
+}
+
+// pushNow writes a member's next push, which was due at an instant of the clock.
+func (l *load) pushNow(m *member, due, unixMs int64) error {
+	if err := m.sock.write(m.push.next(due, unixMs, m.offset.Load())); err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	return nil
+}
+
+// read takes what a member receives until its socket ends.
+func (l *load) read(m *member) {
+	for {
+		data, err := m.sock.read()
+		if err != nil {
+			if !l.closing.Load() && !errors.Is(err, net.ErrClosed) {
+				l.faults.add(fmt.Sprintf("connection lost: %v", err))
+			}
+			return
+		}
+		l.take(m, data)
+	}
+}
+
+// take handles one frame: a delivery, a reply, or something to ignore.
+func (l *load) take(m *member, data []byte) {
+	if isReply(data) {
+		if l.subject.answers(l.crowd.mode) && !replyApplied(data) || !replySucceeded(data) {
+			l.faults.add(string(data))
+		}
+		l.answered.Add(1)
+		return
+	}
+	s, ok := findStamp(data)
+	if !ok {
+		if ends(data) {
+			l.faults.add(string(data))
+		}
+		return
+	}
+	now := l.now()
+	l.checkOffset(m, data)
+	if int(s.writer) >= len(m.last) {
+		l.faults.add(fmt.Sprintf("delivery of a writer that does not exist: %s", data))
+		return
+	}
+	if m.push.writer == s.writer {
+		return // its own change, come back
+	}
+	if s.seq <= m.last[s.writer] {
+		l.disordered.Add(1)
+	}
+	m.last[s.writer] = max(m.last[s.writer], s.seq)
+	m.count[s.writer]++
+	from, until := l.from.Load(), l.until.Load()
+	if from <= s.at && s.at < until {
+		l.latency.Record(time.Duration(now - s.at))
+	}
+	if from <= now && now < until {
+		l.arrivals.Add(1)
+	}
+	l.received.Add(1)
+	select {
+	case l.arrived <- struct{}{}:
+	default: // nobody waits for single deliveries, or knows already
+	}
+}
+
+// checkOffset holds the server to one order per channel (R1): offsets rise.
+func (l *load) checkOffset(m *member, data []byte) {
+	offset, ok := findOffset(data)
+	if !ok {
+		return
+	}
+	if offset <= m.offset.Load() {
+		l.disordered.Add(1)
+		return
+	}
+	m.offset.Store(offset)
+}
+
+// expected is how many deliveries all pushes so far must lead to.
+func (l *load) expected() int64 {
+	var n int64
+	for i := range l.crowd.channels * l.crowd.writers {
+		n += int64(l.writer(i).push.seq)
+	}
+	return n * int64(l.crowd.members-1)
+}
+
+// settle waits until everything that was pushed has arrived and was answered, or
+// until the patience is over. What is missing then is lost.
+func (l *load) settle(ctx context.Context, patience time.Duration) {
+	want := l.expected()
+	var answers int64
+	if l.subject.answers(l.crowd.mode) {
+		answers = want / int64(l.crowd.members-1)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for l.received.Load() < want || l.answered.Load() < answers {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// close ends all connections and waits for their readers. Idempotent.
+func (l *load) close() {
+	if !l.closing.Swap(true) {
+		for _, m := range l.members {
+			if m != nil {
+				m.sock.close()
+			}
+		}
+	}
+	l.readers.Wait()
+}
+
+// hangUp closes all connections without a word and does not wait, so that nobody
+// goes on reading or writing. Everybody must be connected.
+func (l *load) hangUp() {
+	l.closing.Store(true)
+	for _, m := range l.members {
+		m.sock.conn.Close()
+	}
+}
+
+// lost counts the deliveries that never came. Call it after close.
+func (l *load) lost() int64 {
+	var lost int64
+	for i := range l.crowd.channels * l.crowd.writers {
+		author := l.writer(i)
+		first := i / l.crowd.writers * l.crowd.members
+		for _, m := range l.members[first : first+l.crowd.members] {
+			if m != author {
+				lost += max(int64(author.push.seq)-int64(m.count[author.push.writer]), 0)
+			}
+		}
+	}
+	return lost
+}
+
+// headLen is where in a frame its event is found: refs, topic and event of a load
+// are short.
+const headLen = 160
+
+func head(data []byte) []byte { return data[:min(len(data), headLen)] }
+
+func isReply(data []byte) bool {
+	return bytes.Contains(head(data), []byte(`"`+protocol.EventReply+`"`))
+}
+
+func replySucceeded(data []byte) bool { return bytes.Contains(data, []byte(`"status":"ok"`)) }
+
+func replyApplied(data []byte) bool { return bytes.Contains(data, []byte(`"status":"applied"`)) }
+
+// ends says whether a frame is the end of a membership, or the warning before it.
+func ends(data []byte) bool {
+	h := head(data)
+	return bytes.Contains(h, []byte(`"`+protocol.EventError+`"`)) ||
+		bytes.Contains(h, []byte(`"`+protocol.EventClose+`"`)) ||
+		bytes.Contains(h, []byte(`"`+protocol.EventSystem+`"`))
+}
+
+// faults counts what went wrong and remembers the first. Safe for concurrent use.
+type faults struct {
+	mu    sync.Mutex // guards the following
+	count int64
+	first string
+}
+
+func (f *faults) add(text string) {
+	const enough = 400 // bytes of explanation
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.count == 0 {
+		f.first = text[:min(len(text), enough)]
+	}
+	f.count++
+}
+
+func (f *faults) get() (count int64, first string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count, f.first
+}
+
+// inParallel calls do for 0 … n-1, a few at a time, until one fails or ctx ends,
+// and returns the first error when all calls are over.
+func inParallel(ctx context.Context, n, workers int, do func(i int) error) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(workers, n) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				if err := do(i); err != nil {
+					fail(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+func unixMillis() int64 { return time.Now().UnixMilli() }

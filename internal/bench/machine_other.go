@@ -1,0 +1,29 @@
+//go:build !linux
+
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+)
+
+// Other systems than Linux are measured without pinning, and without the server's
+// CPU time and memory.
+
+func allowedCPUs() ([]int, error) { return nil, nil }
+
+func pinThread([]int) error { return nil }
+
+func pinProcess([]int) error { return nil }
+
+func dieWithParent(*exec.Cmd) {}
+
+func readCPU(int) (cpuUse, error) { return cpuUse{}, errors.ErrUnsupported }
+
+func residentBytes(int) (int64, error) { return 0, errors.ErrUnsupported }
+
+func machineName() string {
+	return fmt.Sprintf("%d CPUs, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+}

@@ -1,0 +1,50 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain lets the test binary stand in for the chorale binary that Run starts:
+// called as "serve" it is the fake server, as "bench floor-server" the floor.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && (os.Args[1] == "serve" || os.Args[1] == "bench") {
+		if err := standIn(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func standIn(args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ready := func(addr string) { fmt.Println("listening on http://" + addr) }
+	if args[0] == "bench" {
+		return ServeFloor(ctx, "127.0.0.1:0", ready)
+	}
+	for i, arg := range args {
+		if arg == "--rules" {
+			if _, err := os.Stat(args[i+1]); err != nil {
+				return err
+			}
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	f := newFake(l)
+	ready(l.Addr().String())
+	<-ctx.Done()
+	f.close()
+	return nil
+}

@@ -1,0 +1,127 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Rooms is the load of people who take notes together: many small channels, every
+// member of which pushes at random.
+type Rooms struct {
+	Mode     Mode
+	Rooms    int
+	Members  int           // per room
+	Rate     float64       // pushes per second, all members together
+	Warmup   time.Duration // before anything counts
+	Duration time.Duration // of what counts
+	TextSize int           // bytes of text in a push
+	Seed     uint64        // of the schedule
+}
+
+func (r Rooms) name() string { return "rooms" }
+
+func (r Rooms) unit() string { return "deliveries" }
+
+func (r Rooms) describe() string {
+	return fmt.Sprintf("%d rooms × %d members, %s, %g pushes/s at random, text of %d bytes, %s after a warm-up of %s",
+		r.Rooms, r.Members, r.Mode, r.Rate, r.TextSize, r.Duration, r.Warmup)
+}
+
+func (r Rooms) crowd() crowd {
+	return crowd{mode: r.Mode, channels: r.Rooms, members: r.Members, writers: r.Members, textSize: r.TextSize}
+}
+
+func (r Rooms) validate() error { return validatePaced(r.crowd(), r.Rate, r.Warmup, r.Duration) }
+
+func (r Rooms) run(ctx context.Context, s site) ([]Figures, error) {
+	c := r.crowd()
+	return crowded(ctx, s, c, func(l *load, m *meter) error {
+		return l.drive(ctx, Poisson(r.Seed, r.Rate, c.channels*c.writers), r.Warmup, r.Duration, m)
+	})
+}
+
+// Fanout is one member who talks to many.
+type Fanout struct {
+	Mode        Mode
+	Subscribers int
+	Rate        float64 // pushes per second, evenly spaced
+	Warmup      time.Duration
+	Duration    time.Duration
+	TextSize    int
+}
+
+func (f Fanout) name() string { return "fanout" }
+
+func (f Fanout) unit() string { return "deliveries" }
+
+func (f Fanout) describe() string {
+	return fmt.Sprintf("one writer, %d subscribers, %s, %g pushes/s, text of %d bytes, %s after a warm-up of %s",
+		f.Subscribers, f.Mode, f.Rate, f.TextSize, f.Duration, f.Warmup)
+}
+
+func (f Fanout) crowd() crowd {
+	return crowd{mode: f.Mode, channels: 1, members: f.Subscribers + 1, writers: 1, textSize: f.TextSize}
+}
+
+func (f Fanout) validate() error { return validatePaced(f.crowd(), f.Rate, f.Warmup, f.Duration) }
+
+func (f Fanout) run(ctx context.Context, s site) ([]Figures, error) {
+	return crowded(ctx, s, f.crowd(), func(l *load, m *meter) error {
+		return l.drive(ctx, Steady(f.Rate, 1), f.Warmup, f.Duration, m)
+	})
+}
+
+func validatePaced(c crowd, rate float64, warmup, duration time.Duration) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	return hold(
+		condition{rate > 0, "the rate must be above 0"},
+		condition{warmup >= 0 && duration > 0, "the duration must be above 0"},
+		condition{rate*(warmup+duration).Seconds() <= seqMax, "too many pushes for one run"},
+	)
+}
+
+// drive makes the pushes of a schedule when they are due, whatever becomes of
+// those before them. A push that cannot be written is a fault and does not stop
+// the others.
+func (l *load) drive(ctx context.Context, s *Schedule, warmup, duration time.Duration, m *meter) error {
+	p, err := newPacer(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	runtime.GC() // the garbage of connecting is not to be collected in between
+	begin := l.now()
+	l.from.Store(begin + int64(warmup))
+	l.until.Store(begin + int64(warmup+duration))
+	for measured := false; ctx.Err() == nil; {
+		a := s.Next()
+		if a.At >= warmup && !measured {
+			measured = true
+			if err := p.sleep(time.Duration(l.from.Load() - l.now())); err != nil {
+				return err
+			}
+			if err := m.begin(); err != nil {
+				return err
+			}
+		}
+		due := min(begin+int64(a.At), l.until.Load())
+		if err := p.sleep(time.Duration(due - l.now())); err != nil {
+			return err
+		}
+		if a.At >= warmup+duration {
+			break
+		}
+		now := time.Now()
+		if measured {
+			l.late.Record(now.Sub(l.base) - time.Duration(due))
+		}
+		if err := l.pushNow(l.writer(a.Writer), due, now.UnixMilli()); err != nil {
+			l.faults.add(err.Error())
+		}
+	}
+	return m.end()
+}

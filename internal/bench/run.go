@@ -1,0 +1,233 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/web/notes"
+)
+
+// Options say what is measured and how often.
+type Options struct {
+	// URL is a running server (ws://host:port); "" starts one for each run. It must
+	// have the rules of the notes app for scenarios in mode Notes.
+	URL    string
+	Token  string // for all members; "" makes one for each with Secret
+	Secret []byte // signs tokens (HS256) for the server at URL
+	PID    int    // of the server at URL, when it is on this machine; 0: not measured
+
+	// Executable is the chorale binary that is started as server and as floor.
+	Executable string
+	ServerArgs []string // further arguments of serve
+	Dir        string   // for the data of started servers; "" means the system's temporary directory
+
+	Floor bool // measure the floor too; on Linux, elsewhere it is left out
+	Runs  int  // of each subject; 0 means 3
+
+	// Pin binds servers and generator to CPUs of their own, when there are two at
+	// least. It is for a process that does nothing else: the whole of it is bound.
+	Pin        bool
+	ServerCPUs int // how many the server gets; 0 means 1
+
+	// Patience is how long after its last push a run waits for deliveries that are
+	// missing, before they are lost. 0 means 5 seconds.
+	Patience time.Duration
+
+	Command string    // how this was asked for, for the report
+	Log     io.Writer // progress, and what servers say on stderr; nil discards
+}
+
+func (o Options) withDefaults() Options {
+	if o.Runs == 0 {
+		o.Runs = 3
+	}
+	if o.ServerCPUs == 0 {
+		o.ServerCPUs = 1
+	}
+	if o.Patience == 0 {
+		o.Patience = 5 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	return hold(
+		condition{o.Runs >= 1, "at least one run is needed"},
+		condition{o.Patience > 0, "the patience must be above 0"},
+		condition{o.ServerCPUs >= 1, "the server needs at least one CPU"},
+		condition{o.URL == "" || o.Token != "" || len(o.Secret) > 0, "a running server needs a token or the secret that makes one"},
+		condition{o.Executable != "" || (o.URL != "" && !o.Floor), "there is no executable to start"},
+	)
+}
+
+// Run measures a scenario and returns what came of it. A report is returned also
+// when Report.Err will complain; an error means that there is none.
+func Run(ctx context.Context, o Options, s Scenario) (*Report, error) {
+	o = o.withDefaults()
+	if err := errors.Join(o.validate(), s.validate()); err != nil {
+		return nil, fmt.Errorf("bench %s: %w", s.name(), err)
+	}
+	if o.Floor && runtime.GOOS != "linux" {
+		fmt.Fprintln(o.Log, "the floor is left out: it needs Linux")
+		o.Floor = false
+	}
+	r := &runner{options: o, scenario: s, report: newReport(o, s)}
+	if err := r.pin(); err != nil {
+		return nil, fmt.Errorf("bench %s: %w", s.name(), err)
+	}
+	// The generator makes next to no garbage while it measures; what connecting
+	// leaves behind should not be swept up again and again.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	for i := range o.Runs {
+		if o.Floor {
+			if err := r.once(ctx, i, floorName, r.onFloor); err != nil {
+				return nil, fmt.Errorf("bench %s: floor: %w", s.name(), err)
+			}
+		}
+		if err := r.once(ctx, i, choraleName, r.onChorale); err != nil {
+			return nil, fmt.Errorf("bench %s: %w", s.name(), err)
+		}
+	}
+	return r.report, nil
+}
+
+// A runner carries out one call of Run.
+type runner struct {
+	options    Options
+	scenario   Scenario
+	report     *Report
+	serverCPUs []int // none: anywhere
+}
+
+// pin divides the CPUs: the first ones are the generator's.
+func (r *runner) pin() error {
+	if !r.options.Pin {
+		return nil
+	}
+	cpus, err := allowedCPUs()
+	if err != nil {
+		return err
+	}
+	if len(cpus) <= r.options.ServerCPUs {
+		r.report.Pinning = "none: too few CPUs"
+		return nil
+	}
+	cut := len(cpus) - r.options.ServerCPUs
+	own, server := cpus[:cut], cpus[cut:]
+	r.report.Pinning = fmt.Sprintf("generator on CPU %s, servers on %s", list(own), list(server))
+	r.serverCPUs = server
+	return pinProcess(own)
+}
+
+func list(cpus []int) string { return strings.Trim(fmt.Sprint(cpus), "[]") }
+
+// once measures one subject once and adds it to the report.
+func (r *runner) once(ctx context.Context, i int, name string, measure func(context.Context, string) ([]Figures, error)) error {
+	began := time.Now()
+	figures, err := measure(ctx, hex.EncodeToString(randomBytes(4)))
+	if err != nil {
+		return err
+	}
+	for _, f := range figures {
+		r.report.add(name, f)
+	}
+	fmt.Fprintf(r.options.Log, "run %d of %d, %s: %s\n", i+1, r.options.Runs, name, time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+func (r *runner) onFloor(ctx context.Context, run string) ([]Figures, error) {
+	k, err := startChild(ctx, command{path: r.options.Executable, args: []string{"bench", "floor-server"}, cpus: r.serverCPUs, stderr: r.options.Log})
+	if err != nil {
+		return nil, err
+	}
+	figures, err := r.scenario.run(ctx, site{subject: &floorSubject{url: k.url}, pid: k.cmd.Process.Pid, run: run, patience: r.options.Patience})
+	return figures, errors.Join(err, k.stop())
+}
+
+func (r *runner) onChorale(ctx context.Context, run string) ([]Figures, error) {
+	o := r.options
+	if o.URL == "" {
+		return r.onOwnServer(ctx, run)
+	}
+	token := mint(o.Secret)
+	if o.Token != "" {
+		token = func(string) (string, error) { return o.Token, nil }
+	}
+	subject, err := newChorale(o.URL, token)
+	if err != nil {
+		return nil, err
+	}
+	return r.scenario.run(ctx, site{subject: subject, pid: o.PID, run: run, patience: o.Patience})
+}
+
+// onOwnServer starts a server with an empty log and the rules of the notes app,
+// as durable as those say.
+func (r *runner) onOwnServer(ctx context.Context, run string) (figures []Figures, err error) {
+	dir, err := os.MkdirTemp(r.options.Dir, "chorale-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for the server: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	rules, err := writeRules(dir)
+	if err != nil {
+		return nil, err
+	}
+	secret := hex.EncodeToString(randomBytes(32))
+	args := append([]string{
+		"serve", "--addr", "127.0.0.1:0", "--data", filepath.Join(dir, "data"),
+		"--jwt-secret", secret, "--rules", rules, "--log-level", "warn",
+	}, r.options.ServerArgs...)
+	// GOMAXPROCS is left alone: the runtime reads it off the CPUs that the process
+	// may use, and a server may have reasons for another number.
+	k, err := startChild(ctx, command{path: r.options.Executable, args: args, cpus: r.serverCPUs, stderr: r.options.Log})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, k.stop()) }()
+	subject, err := newChorale(k.url, mint([]byte(secret)))
+	if err != nil {
+		return nil, err
+	}
+	return r.scenario.run(ctx, site{subject: subject, pid: k.cmd.Process.Pid, run: run, patience: r.options.Patience})
+}
+
+// mint makes tokens that outlive any run.
+func mint(secret []byte) func(sub string) (string, error) {
+	return func(sub string) (string, error) {
+		return auth.Mint(secret, auth.MintOptions{Subject: sub, TTL: 24 * time.Hour})
+	}
+}
+
+// writeRules writes the notes app's rules and schemas into dir and returns the
+// path of the rules.
+func writeRules(dir string) (string, error) {
+	path := filepath.Join(dir, "rules.yaml")
+	err := os.WriteFile(path, notes.Rules(), 0o600)
+	if err == nil {
+		err = os.CopyFS(dir, notes.Schemas())
+	}
+	if err != nil {
+		return "", fmt.Errorf("write rules: %w", err)
+	}
+	return path, nil
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, see crypto/rand
+	return b
+}

@@ -1,0 +1,182 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// readBuffer is what one connection reads at once: a few frames. With thousands
+// of connections the generator's memory must stay in the caches it shares with
+// the server.
+const readBuffer = 2 << 10
+
+// dialTimeout bounds connecting, and waiting for an answer while joining.
+const dialTimeout = 10 * time.Second
+
+// errClosedByServer is wrapped by what read returns after a close frame.
+var errClosedByServer = errors.New("closed by the server")
+
+// A socket is one WebSocket connection. One goroutine reads; writes may come from
+// any, because each is one call that the net package serializes.
+type socket struct {
+	conn    net.Conn
+	in      *bufio.Reader
+	scratch [ws.MaxHeaderSize]byte
+	large   []byte // a frame that does not fit into in
+}
+
+// dialSocket connects and upgrades.
+func dialSocket(ctx context.Context, url string) (*socket, error) {
+	var refusal string
+	d := ws.Dialer{
+		Timeout:         dialTimeout,
+		ReadBufferSize:  1 << 10,
+		WriteBufferSize: 2 << 10,
+		OnStatusError: func(_ int, _ []byte, response io.Reader) {
+			refusal = bodyOf(response)
+		},
+	}
+	conn, early, _, err := d.Dial(ctx, url)
+	if err != nil {
+		if refusal != "" {
+			err = fmt.Errorf("%w: %s", err, refusal)
+		}
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	var r io.Reader = conn
+	if early != nil { // frames that came together with the handshake
+		rest, err := early.Peek(early.Buffered())
+		if err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("connect: %w", err)
+		}
+		r = io.MultiReader(bytes.NewReader(bytes.Clone(rest)), conn)
+		ws.PutReader(early)
+	}
+	return &socket{conn: conn, in: bufio.NewReaderSize(r, readBuffer)}, nil
+}
+
+// bodyOf reads the beginning of an HTTP response's body, "" when there is none: it
+// only explains what is an error anyway.
+func bodyOf(response io.Reader) string {
+	const enough = 400
+	r, err := http.ReadResponse(bufio.NewReader(response), nil)
+	if err != nil {
+		return ""
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(r.Body, enough))
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(body))
+}
+
+// read returns the payload of the next text or binary frame, good until the next
+// call. Pings are answered on the way. After a close frame the error wraps
+// errClosedByServer.
+func (s *socket) read() ([]byte, error) {
+	for {
+		h, err := ws.ReadHeaderBuffer(s.in, s.scratch[:])
+		if err != nil {
+			return nil, err
+		}
+		if h.Masked || !h.Fin || h.Length > protocol.MaxFrameBytes*2 {
+			return nil, fmt.Errorf("frame that no server should send: %+v", h)
+		}
+		payload, err := s.payload(int(h.Length))
+		if err != nil {
+			return nil, err
+		}
+		switch h.OpCode {
+		case ws.OpText, ws.OpBinary:
+			return payload, nil
+		case ws.OpPing:
+			if err := s.control(ws.OpPong, payload); err != nil {
+				return nil, err
+			}
+		case ws.OpClose:
+			code, reason := ws.ParseCloseFrameData(payload)
+			return nil, fmt.Errorf("%w: %d %s", errClosedByServer, code, reason)
+		}
+	}
+}
+
+func (s *socket) payload(n int) ([]byte, error) {
+	if n <= s.in.Size() {
+		p, err := s.in.Peek(n)
+		if err != nil {
+			return nil, err
+		}
+		_, err = s.in.Discard(n) // the bytes stay where they are until the next read
+		return p, err
+	}
+	if cap(s.large) < n {
+		s.large = make([]byte, n)
+	}
+	_, err := io.ReadFull(s.in, s.large[:n])
+	return s.large[:n], err
+}
+
+// write sends a frame that was made by a clientFrame.
+func (s *socket) write(frame []byte) error {
+	_, err := s.conn.Write(frame)
+	return err
+}
+
+// send makes and sends a text frame; for what is sent once.
+func (s *socket) send(payload []byte) error {
+	var f clientFrame
+	return s.write(f.finish(append(f.begin(), payload...)))
+}
+
+func (s *socket) control(op ws.OpCode, payload []byte) error {
+	f, err := ws.CompileFrame(ws.MaskFrameWith(ws.NewFrame(op, true, payload), [4]byte{}))
+	if err != nil {
+		return err
+	}
+	return s.write(f)
+}
+
+// close says goodbye and closes the connection; a reader is woken by it.
+func (s *socket) close() {
+	// The server may be gone already: then there is nobody to say it to.
+	_ = s.control(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
+	s.conn.Close()
+}
+
+// await reads until a frame of the given event, and for replies with the given
+// ref, arrives. Refusals are errors. Its frame shares memory with the socket.
+func (s *socket) await(event, ref string) (protocol.Frame, error) {
+	if err := s.conn.SetReadDeadline(time.Now().Add(dialTimeout)); err != nil {
+		return protocol.Frame{}, err
+	}
+	defer s.conn.SetReadDeadline(time.Time{}) // a closed socket fails at the next read
+	for {
+		data, err := s.read()
+		if err != nil {
+			return protocol.Frame{}, fmt.Errorf("wait for %s: %w", event, err)
+		}
+		f, err := protocol.DecodeText(protocol.V2, data)
+		if err != nil {
+			return protocol.Frame{}, fmt.Errorf("wait for %s: %w", event, err)
+		}
+		if f.Event == event && (event != protocol.EventReply || f.Ref == ref) {
+			return f, nil
+		}
+		if f.Event == protocol.EventError || f.Event == protocol.EventClose {
+			return protocol.Frame{}, fmt.Errorf("wait for %s: got %s %s", event, f.Event, f.Payload)
+		}
+	}
+}
