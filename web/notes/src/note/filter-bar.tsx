@@ -48,7 +48,7 @@ export function FilterBar({ notes, filter, onChange }: FilterBarProps) {
               className="h-6 px-2.5 text-xs"
             >
               {tag}
-              <span className="ml-1.5 tabular-nums opacity-70">{count}</span>
+              <span className="ml-1.5 text-2xs tabular-nums">{count}</span>
             </Toggle>
           ))}
         </fieldset>

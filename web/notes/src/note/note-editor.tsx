@@ -97,13 +97,23 @@ function useFocusAtEnd(field: { readonly current: HTMLTextAreaElement | null }) 
   }, [field]);
 }
 
+/** A notice appears below its field, where a composer or a keyboard may be. */
+function scrollToNotice(notice: HTMLElement | null) {
+  notice?.scrollIntoView({ block: "center" });
+}
+
 function GoneNotice({ note, text, actions }: { note: Note; text: string; actions: NoteActions }) {
   const restore = () => {
     actions.restore(note.id, text === note.content || text === "" ? undefined : { content: text });
     actions.stopEditing(note);
   };
   return (
-    <div role="alert" data-testid="deleted-notice" className="mt-2 rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">
+    <div
+      ref={scrollToNotice}
+      role="alert"
+      data-testid="deleted-notice"
+      className="mt-2 rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger"
+    >
       <p>Somebody deleted this note while you were editing it. Your text is still here.</p>
       <div className="mt-2 flex flex-wrap gap-2">
         <Button

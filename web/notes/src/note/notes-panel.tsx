@@ -80,7 +80,7 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
             <RefusedNew interviewId={interview.id} actions={actions} />
           </div>
         </div>
-        <div className="px-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:px-8 sm:pb-4">
+        <div className={`px-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:px-8 sm:pb-4 ${editing ? "max-sm:hidden" : ""}`}>
           <div className="mx-auto max-w-3xl">
             <TypingLine names={writersOf(presence.members)} />
             <Composer

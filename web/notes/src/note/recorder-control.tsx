@@ -52,7 +52,7 @@ export function RecorderControl({ ms, isRunning, onToggle, onSet }: RecorderCont
         }}
         onBlur={() => setText(undefined)}
         onKeyDown={onKeyDown}
-        className="h-8 w-14 rounded-lg bg-transparent pr-2 text-sm font-medium tabular-nums focus:outline-2 focus:outline-accent aria-invalid:text-danger"
+        className="h-8 w-15 rounded-lg bg-transparent px-1 text-sm font-medium tabular-nums focus:outline-2 focus:outline-accent aria-invalid:text-danger"
       />
     </div>
   );
