@@ -101,8 +101,8 @@ const (
 	// KindBinary is a broadcast with a raw payload: Data is one byte with the
 	// length of the event's name, the name, and the payload.
 	KindBinary
-	// KindChange is what became of a mutation: Data is the JSON of a change
-	// without its offset.
+	// KindChange is what became of a mutation: Data is as package collection
+	// lays it out.
 	KindChange
 )
 

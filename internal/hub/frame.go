@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"slices"
+
 	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/protocol"
@@ -81,12 +83,10 @@ func (f *frame) wanted(o *Options) bool {
 	case framePresence:
 		return o.Presence
 	case frameChange:
-		for _, c := range o.Collections {
-			if c == f.collection {
-				return f.applied || f.client == o.Client
-			}
+		if !f.applied { // M8, whatever collection it was meant for
+			return f.client == o.Client
 		}
-		return false
+		return slices.Contains(o.Collections, f.collection)
 	}
 	return o.Self || f.entry.Origin == "" || f.entry.Origin != o.Origin
 }

@@ -1,0 +1,289 @@
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/collection"
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/embedded"
+	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/metrics"
+	"github.com/chorale-rt/chorale/internal/policy"
+	"github.com/chorale-rt/chorale/internal/session"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const rulesYAML = `
+channels:
+  - match: "interview:{id}"
+    join: 'claims.role == "authenticated"'
+    publish: 'claims.sub != "mute"'
+    history: {messages: 100, durability: os}
+    collections:
+      notes:
+        schema: {type: object, properties: {content: {type: string, minLength: 1}}, required: [content]}
+        write: 'record == null || record.createdBy == claims.sub'
+  - match: "room:{id}"
+    join: 'true'
+    publish: 'true'
+    history: {messages: 10}
+`
+
+var secret = []byte("a secret of thirty-two bytes or more")
+
+// flaky is an engine that can be made to refuse appends, as a full disk does.
+type flaky struct {
+	engine.Engine
+	mu   sync.Mutex
+	fail error
+}
+
+func (f *flaky) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = err
+}
+
+func (f *flaky) Append(ctx context.Context, channel string, w engine.Write) (engine.Receipt, error) {
+	f.mu.Lock()
+	err := f.fail
+	f.mu.Unlock()
+	if err != nil {
+		return engine.Receipt{}, fmt.Errorf("append %s: %w", channel, err)
+	}
+	return f.Engine.Append(ctx, channel, w)
+}
+
+// world is everything of a server but its sockets.
+type world struct {
+	t      *testing.T
+	deps   *session.Deps
+	engine *flaky
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	eng, err := embedded.Open(embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := eng.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	rules, err := auth.ParseRules("rules.yaml", []byte(rulesYAML), fstest.MapFS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := policy.New(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := auth.NewVerifier(auth.VerifierOptions{Secret: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &flaky{Engine: eng}
+	m := metrics.New()
+	return &world{t: t, engine: f, deps: &session.Deps{
+		Hub: hub.New(f, m), Engine: f, Collections: collection.New(f, collection.Options{}), Verifier: verifier,
+		Policy: func() *policy.Policy { return p }, Metrics: m, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+	}}
+}
+
+func token(t *testing.T, sub string, ttl time.Duration) string {
+	t.Helper()
+	tok, err := auth.Mint(secret, auth.MintOptions{Subject: sub, TTL: ttl})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// client is a session's other end: what it was sent, in order.
+type client struct {
+	*session.Session
+	t    *testing.T
+	v    protocol.Version
+	mu   sync.Mutex
+	in   []string
+	read int
+	wake chan struct{}
+	ref  int
+
+	closedWith int
+}
+
+func (w *world) connect(sub string) *client {
+	w.t.Helper()
+	return w.connectAs(protocol.V2, token(w.t, sub, time.Hour))
+}
+
+func (w *world) connectAs(v protocol.Version, tok string) *client {
+	c := &client{t: w.t, v: v, wake: make(chan struct{}, 1)}
+	c.Session = session.New(w.deps, c, v, tok)
+	w.t.Cleanup(c.Session.Close)
+	return c
+}
+
+// Send implements session.Conn.
+func (c *client) Send(frames ...protocol.Message) {
+	c.mu.Lock()
+	for _, f := range frames {
+		c.in = append(c.in, string(f.Payload()))
+	}
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close implements session.Conn; it shadows the session's own.
+func (c *client) Close(code int, _ string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closedWith = code
+}
+
+// frame is what the client was sent, with its payload decoded.
+type frame struct {
+	joinRef, ref, topic, event string
+	payload                    map[string]any
+	raw                        string
+}
+
+// next is the next frame; it fails when none comes.
+func (c *client) next() frame {
+	c.t.Helper()
+	for {
+		c.mu.Lock()
+		if c.read < len(c.in) {
+			raw := c.in[c.read]
+			c.read++
+			c.mu.Unlock()
+			return c.decode(raw)
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.wake:
+		case <-time.After(10 * time.Second):
+			c.t.Fatalf("no frame; so far:\n%s", strings.Join(c.in, "\n"))
+		}
+	}
+}
+
+func (c *client) decode(raw string) frame {
+	c.t.Helper()
+	if raw[0] == '[' {
+		var parts [5]any
+		if err := json.Unmarshal([]byte(raw), &parts); err != nil {
+			c.t.Fatalf("%s: %v", raw, err)
+		}
+		text := func(v any) string { s, _ := v.(string); return s }
+		payload, _ := parts[4].(map[string]any)
+		return frame{text(parts[0]), text(parts[1]), text(parts[2]), text(parts[3]), payload, raw}
+	}
+	var o struct {
+		Topic, Event, Ref string
+		Payload           map[string]any
+	}
+	if err := json.Unmarshal([]byte(raw), &o); err != nil {
+		c.t.Fatalf("%s: %v", raw, err)
+	}
+	return frame{"", o.Ref, o.Topic, o.Event, o.Payload, raw}
+}
+
+// quiet says that nothing was sent that was not read.
+func (c *client) quiet() {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.read < len(c.in) {
+		c.t.Errorf("unexpected frames:\n%s", strings.Join(c.in[c.read:], "\n"))
+	}
+}
+
+func (c *client) push(joinRef, topic, event, payload string) string {
+	c.ref++
+	ref := fmt.Sprint(c.ref)
+	if event == "phx_join" {
+		joinRef = ref
+	}
+	if c.v == protocol.V1 {
+		c.Receive(false, fmt.Appendf(nil, `{"topic":%q,"event":%q,"payload":%s,"ref":%q,"join_ref":%q}`, topic, event, payload, ref, joinRef))
+	} else {
+		c.Receive(false, fmt.Appendf(nil, `[%q,%q,%q,%q,%s]`, joinRef, ref, topic, event, payload))
+	}
+	return ref
+}
+
+// reply is the answer to the newest push.
+func (c *client) reply() map[string]any {
+	c.t.Helper()
+	f := c.next()
+	if f.event != "phx_reply" || f.ref != fmt.Sprint(c.ref) {
+		c.t.Fatalf("got %s, want the reply to %d", f.raw, c.ref)
+	}
+	return f.payload
+}
+
+func (c *client) ok() map[string]any {
+	c.t.Helper()
+	p := c.reply()
+	if p["status"] != "ok" {
+		c.t.Fatalf("refused: %v", p)
+	}
+	r, _ := p["response"].(map[string]any)
+	return r
+}
+
+func (c *client) refused(code string) map[string]any {
+	c.t.Helper()
+	p := c.reply()
+	r, _ := p["response"].(map[string]any)
+	if p["status"] != "error" || r["code"] != code {
+		c.t.Fatalf("got %v, want a refusal with %s", p, code)
+	}
+	return r
+}
+
+func (c *client) want(event string) map[string]any {
+	c.t.Helper()
+	f := c.next()
+	if f.event != event {
+		c.t.Fatalf("got %s, want %s", f.raw, event)
+	}
+	return f.payload
+}
+
+// join joins without presence and returns response.chorale, nil without.
+func (c *client) join(topic, config string) map[string]any {
+	c.t.Helper()
+	c.push("", topic, "phx_join", `{"config":`+config+`}`)
+	chorale, _ := c.ok()["chorale"].(map[string]any)
+	return chorale
+}
+
+const (
+	plain   = `{"presence":{"enabled":false},"broadcast":{"ack":true}}`
+	records = `{"private":true,"presence":{"enabled":false},"broadcast":{"ack":true},"chorale":{"v":1,"client":"%s","collections":["notes"]%s}}`
+)
+
+func mutation(client string, n int, op, record, rest string) string {
+	return fmt.Sprintf(`{"client":%q,"n":%d,"id":"%s-%d","at":"0192f0c12b3c%04x","op":%q,"collection":"notes","record":%q%s}`, client, n, client, n, n, op, record, rest)
+}
