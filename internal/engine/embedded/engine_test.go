@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if crashChild() {
+	if crashChild() || manifestChild() {
 		return
 	}
 	goleak.VerifyTestMain(m)

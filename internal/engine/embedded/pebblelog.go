@@ -30,11 +30,12 @@ func (l *pebbleLog) Errorf(format string, args ...any) {
 }
 
 func (l *pebbleLog) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
+	err := newPebbleError(format, args)
+	if !l.opened.Load() {
+		panic(openError{err})
+	}
 	l.health.fail(err)
 	switch {
-	case !l.opened.Load():
-		panic(openError{err})
 	case strings.HasPrefix(format, "pebble: fatal commit error"):
 		// Commit returns, and store.commit sees that writing has ended.
 	case format == "%+v":
@@ -49,3 +50,22 @@ func (l *pebbleLog) Fatalf(format string, args ...any) {
 		panic(err) // Pebble contradicts itself, and means to end the process
 	}
 }
+
+// pebbleError is a message of Pebble's that keeps the error it tells of.
+type pebbleError struct {
+	text  string
+	cause error
+}
+
+func newPebbleError(format string, args []any) *pebbleError {
+	e := &pebbleError{text: fmt.Sprintf(format, args...)}
+	for _, a := range args {
+		if cause, ok := a.(error); ok {
+			e.cause = cause
+		}
+	}
+	return e
+}
+
+func (e *pebbleError) Error() string { return e.text }
+func (e *pebbleError) Unwrap() error { return e.cause }
