@@ -26,7 +26,8 @@ type Figures struct {
 	// measured itself.
 	GeneratorCPUPercent float64 `json:"generatorCpuPercent"`
 	// GeneratorWaitPercent is for how long its threads were ready and had to wait for
-	// a CPU. When this is large, others were at work on the machine.
+	// a CPU. A large figure here means that others were at work on the machine: the
+	// generator has little to do at a time.
 	GeneratorWaitPercent float64 `json:"generatorWaitPercent"`
 	// LateP99Us is how long after they were due pushes were made: the part of the
 	// latency that is the generator's own.

@@ -28,8 +28,8 @@ type usage struct {
 }
 
 // cpuUse is what a process has had of the CPUs, and for how long its threads were
-// ready to run and had to wait for one: a sum over threads, which on a machine
-// with nothing else to do is small.
+// ready to run and had to wait for one. The latter is a sum over threads, who wait
+// for each other too when they share a CPU, and for whatever else the machine does.
 type cpuUse struct{ used, waited time.Duration }
 
 func (u cpuUse) since(v cpuUse) cpuUse { return cpuUse{u.used - v.used, u.waited - v.waited} }

@@ -129,6 +129,9 @@ func (r *runner) pin() error {
 	cut := len(cpus) - r.options.ServerCPUs
 	own, server := cpus[:cut], cpus[cut:]
 	r.report.Pinning = fmt.Sprintf("generator on CPU %s, servers on %s", list(own), list(server))
+	if r.options.URL != "" {
+		r.report.Pinning = fmt.Sprintf("generator on CPU %s, floor on %s, the server as it was started", list(own), list(server))
+	}
 	r.serverCPUs = server
 	return pinProcess(own)
 }
