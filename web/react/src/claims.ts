@@ -1,4 +1,4 @@
-import type { Channel, ChannelOptions, RealtimeClient, Store, Unsubscribe } from "@chorale/client";
+import type { Channel, ChannelOptions, Collection, RealtimeClient, RecordShape, Unsubscribe } from "@chorale/client";
 
 /** What a hook takes for a channel: its name, its options, or undefined while it is not known yet. */
 export type ChannelRef = string | ChannelOptions | undefined;
@@ -18,16 +18,42 @@ export function claimKey(ref: ChannelRef): ClaimKey | undefined {
   return JSON.stringify({ name, presence, ack, private: isPrivate, self });
 }
 
-/** A claim that somebody holds, and how to give it back. */
-export interface Held {
+/** A claim that hooks share. */
+export class Claim {
   readonly channel: Channel;
-  /** Idempotent. */
-  readonly release: Unsubscribe;
+  readonly #takesPart: boolean;
+  readonly #opened = new Map<string, Collection>();
+
+  constructor(client: RealtimeClient, options: ChannelOptions) {
+    this.channel = client.channels.getChannel(options);
+    this.#takesPart = options.presence ?? false;
+  }
+
+  /** Asks for a collection. For effects and event handlers: the channel may have to join again to get it. */
+  open<T extends RecordShape>(collection: string): Collection<T> {
+    const opened = this.channel.collection<T>(collection);
+    this.#opened.set(collection, opened as unknown as Collection);
+    return opened;
+  }
+
+  /** A collection that somebody has asked for. For rendering: it changes nothing. */
+  opened<T extends RecordShape>(collection: string): Collection<T> | undefined {
+    // Which shape the records of a name have is the app's knowledge.
+    return this.#opened.get(collection) as unknown as Collection<T> | undefined;
+  }
+
+  end(): void {
+    // The channel may go on for others, who are not to see somebody who has left.
+    if (this.#takesPart) this.channel.presence.clear();
+    this.channel.release();
+  }
 }
 
-interface Shared {
-  readonly channel: Channel;
-  holders: number;
+/** A hold on a claim, and how to give it back. */
+export interface Held {
+  readonly claim: Claim;
+  /** Idempotent. */
+  readonly release: Unsubscribe;
 }
 
 /**
@@ -39,7 +65,7 @@ interface Shared {
  */
 export class Claims {
   readonly #client: RealtimeClient;
-  readonly #shared = new Map<ClaimKey, Shared>();
+  readonly #shared = new Map<ClaimKey, { readonly claim: Claim; holders: number }>();
 
   constructor(client: RealtimeClient) {
     this.#client = client;
@@ -47,32 +73,38 @@ export class Claims {
 
   /** Holds a channel until released. For effects and event handlers: it may join. */
   hold(key: ClaimKey): Held {
-    const shared = this.#shared.get(key) ?? this.#claim(key);
-    shared.holders++;
+    let shared = this.#shared.get(key);
+    if (shared === undefined) {
+      const options: ChannelOptions = JSON.parse(key);
+      shared = { claim: new Claim(this.#client, options), holders: 0 };
+      this.#shared.set(key, shared);
+    }
+    const held = shared;
+    held.holders++;
     let released = false;
     const release = () => {
       if (released) return;
       released = true;
-      if (--shared.holders > 0) return;
+      if (--held.holders > 0) return;
       this.#shared.delete(key);
-      shared.channel.release();
+      held.claim.end();
     };
-    return { channel: shared.channel, release };
+    return { claim: held.claim, release };
   }
 
-  /** The channel if somebody holds it now. For rendering: it changes nothing. */
-  peek(key: ClaimKey): Channel | undefined {
-    return this.#shared.get(key)?.channel;
+  /** The claim if somebody holds it now. For rendering: it changes nothing. */
+  peek(key: ClaimKey): Claim | undefined {
+    return this.#shared.get(key)?.claim;
   }
 
   /**
-   * Runs `act` with the channel and holds it until what `until` makes of the result is settled: a write that is made while its
+   * Runs `act` with the claim and holds it until what `until` makes of the result is settled: a write that is made while its
    * component unmounts still reaches the server.
    */
-  during<R>(key: ClaimKey, act: (channel: Channel) => R, until: (result: R) => Promise<unknown>): R {
-    const { channel, release } = this.hold(key);
+  during<R>(key: ClaimKey, act: (claim: Claim) => R, until: (result: R) => Promise<unknown>): R {
+    const { claim, release } = this.hold(key);
     try {
-      const result = act(channel);
+      const result = act(claim);
       until(result).then(release, release);
       return result;
     } catch (error) {
@@ -80,42 +112,4 @@ export class Claims {
       throw error;
     }
   }
-
-  #claim(key: ClaimKey): Shared {
-    const options: ChannelOptions = JSON.parse(key);
-    const shared = { channel: this.#client.channels.getChannel(options), holders: 0 };
-    this.#shared.set(key, shared);
-    return shared;
-  }
-}
-
-/**
- * A store of a channel that is held for as long as somebody subscribes. It says `fallback` without a key, and before the channel is
- * held by anybody. For one channel `pick` has to answer with stores of the same values.
- */
-export function claimedStore<T>(
-  claims: Claims,
-  key: ClaimKey | undefined,
-  pick: (channel: Channel) => Store<T>,
-  fallback: T,
-): Store<T> {
-  if (key === undefined) return { getSnapshot: () => fallback, subscribe: () => () => {} };
-  // Outlives the subscription: a tree that React hides goes on showing what it showed.
-  let newest: Store<T> | undefined;
-  return {
-    getSnapshot: () => {
-      const channel = claims.peek(key);
-      const store = channel === undefined ? newest : pick(channel);
-      return store === undefined ? fallback : store.getSnapshot();
-    },
-    subscribe: (listener) => {
-      const { channel, release } = claims.hold(key);
-      newest = pick(channel);
-      const stop = newest.subscribe(listener);
-      return () => {
-        stop();
-        release();
-      };
-    },
-  };
 }

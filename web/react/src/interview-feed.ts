@@ -57,14 +57,14 @@ export class InterviewFeed implements Store<InterviewFeedSnapshot> {
   };
 
   #open(projectId: string): Subscribed {
-    const { channel, release } = this.#claims.hold(claimKey(`project:${projectId}`));
-    const records = channel.collection<InterviewFields>("interviews").snapshot;
+    const { claim, release } = this.#claims.hold(claimKey(`project:${projectId}`));
+    const records = claim.open<InterviewFields>("interviews").snapshot;
     const toInterview = extendEach((_: Rec<InterviewFields>) => ({ projectId }));
-    const stops = [records.subscribe(this.#changed), channel.status.subscribe(this.#changed), release];
+    const stops = [records.subscribe(this.#changed), claim.channel.status.subscribe(this.#changed), release];
     const project: Subscribed = {
       holders: 0,
       interviews: () => records.getSnapshot().records.map(toInterview),
-      error: () => channel.status.getSnapshot().error,
+      error: () => claim.channel.status.getSnapshot().error,
       end: () => {
         for (const stop of stops) stop();
       },

@@ -24,8 +24,8 @@ export function useBroadcast<P = Json>(
   const latest = useLatest(listener);
   useEffect(() => {
     if (key === undefined) return;
-    const { channel, release } = claims.hold(key);
-    const stop = channel.on<P>(event, (message) => latest.current?.(message));
+    const { claim, release } = claims.hold(key);
+    const stop = claim.channel.on<P>(event, (message) => latest.current?.(message));
     return () => {
       stop();
       release();

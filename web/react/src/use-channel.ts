@@ -1,5 +1,6 @@
 import type { Channel, ChannelSnapshot, Json, PublishOptions } from "@chorale/client";
 import { useCallback, useMemo } from "react";
+import { ofChannel, type Source } from "./claimed-store.ts";
 import { type ChannelRef, type ClaimKey, claimKey } from "./claims.ts";
 import { useRealtimeContext } from "./context.ts";
 import { useChannelStore } from "./use-store.ts";
@@ -21,8 +22,8 @@ export interface UseChannel extends ChannelSnapshot {
 /** What a channel is before it was asked for: on the server, in the first render, without a name. */
 export const IDLE: ChannelSnapshot = Object.freeze({ status: "idle", isSynced: false });
 
-export const statusOf = (channel: Channel) => channel.status;
-const itself = (channel: Channel) => ({ getSnapshot: () => channel, subscribe: () => () => {} });
+export const STATUS = ofChannel((channel) => channel.status);
+const ITSELF: Source<Channel | undefined> = ofChannel((channel) => ({ getSnapshot: () => channel, subscribe: () => () => {} }));
 
 /**
  * Stays in a channel while the component is mounted. Components of one channel share one membership, which ends a moment after the
@@ -30,8 +31,8 @@ const itself = (channel: Channel) => ({ getSnapshot: () => channel, subscribe: (
  */
 export function useChannel(ref: ChannelRef): UseChannel {
   const key = claimKey(ref);
-  const channel = useChannelStore<Channel | undefined>(key, itself, undefined);
-  const snapshot = useChannelStore(key, statusOf, IDLE);
+  const channel = useChannelStore(key, ITSELF, undefined);
+  const snapshot = useChannelStore(key, STATUS, IDLE);
   const publish = usePublish(key);
   return useMemo(() => ({ ...snapshot, channel, publish }), [snapshot, channel, publish]);
 }
@@ -44,7 +45,7 @@ export function usePublish(key: ClaimKey | undefined): Publish {
       if (key === undefined) throw new Error(`publish ${event}: there is no channel yet`);
       return claims.during(
         key,
-        (channel) => channel.publish(event, payload, options),
+        ({ channel }) => channel.publish(event, payload, options),
         (published) => published,
       );
     },

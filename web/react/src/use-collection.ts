@@ -1,5 +1,4 @@
 import type {
-  Channel,
   ChoraleErrorLike,
   Collection,
   CollectionSnapshot,
@@ -9,10 +8,11 @@ import type {
   RecordShape,
   RecordStatus,
 } from "@chorale/client";
-import { useCallback, useMemo } from "react";
+import { useMemo } from "react";
+import type { Source } from "./claimed-store.ts";
 import { type ChannelRef, type ClaimKey, type Claims, claimKey } from "./claims.ts";
 import { useRealtimeContext } from "./context.ts";
-import { IDLE, statusOf } from "./use-channel.ts";
+import { IDLE, STATUS } from "./use-channel.ts";
 import { useChannelStore } from "./use-store.ts";
 
 /** What can be done to a collection. Each write is shown at once, and holds the channel until it has settled. All are stable. */
@@ -54,14 +54,22 @@ const LOADING = empty(true);
 export function useCollection<T extends RecordShape>(ref: ChannelRef, collection: string): UseCollection<T> {
   const { claims } = useRealtimeContext();
   const key = claimKey(ref);
-  const pick = useCallback((channel: Channel) => channel.collection<T>(collection).snapshot, [collection]);
-  const snapshot = useChannelStore<CollectionSnapshot<T>>(key, pick, key === undefined ? NOTHING : LOADING);
-  const { status, error } = useChannelStore(key, statusOf, IDLE);
+  const source = useMemo(() => ofCollection<T>(collection), [collection]);
+  const snapshot = useChannelStore<CollectionSnapshot<T>>(key, source, key === undefined ? NOTHING : LOADING);
+  const { status, error } = useChannelStore(key, STATUS, IDLE);
   const actions = useMemo(() => collectionActions<T>(claims, key, collection), [claims, key, collection]);
   return useMemo(() => {
     const isLoading = snapshot.isLoading && status !== "refused" && status !== "closed";
     return { ...snapshot, isLoading, error, ...actions };
   }, [snapshot, status, error, actions]);
+}
+
+/** A collection's snapshot in a claim. */
+export function ofCollection<T extends RecordShape>(collection: string): Source<CollectionSnapshot<T>> {
+  return {
+    open: (claim) => claim.open<T>(collection).snapshot,
+    peek: (claim) => claim.opened<T>(collection)?.snapshot,
+  };
 }
 
 function collectionActions<T extends RecordShape>(
@@ -73,7 +81,7 @@ function collectionActions<T extends RecordShape>(
     if (key === undefined) throw new Error(`${op} in ${collection}: there is no channel yet`);
     return claims.during(
       key,
-      (channel) => act(channel.collection<T>(collection)),
+      (claim) => act(claim.open<T>(collection)),
       (mutation) => mutation.settled,
     );
   };
@@ -83,7 +91,7 @@ function collectionActions<T extends RecordShape>(
     delete: (id) => write("delete", (records) => records.delete(id)),
     restore: (id, patch) => write("restore", (records) => records.restore(id, patch)),
     dismiss: (id) => {
-      if (key !== undefined) claims.peek(key)?.collection<T>(collection).dismiss(id);
+      if (key !== undefined) claims.peek(key)?.opened(collection)?.dismiss(id);
     },
   };
 }

@@ -1,5 +1,6 @@
-import type { Channel, Json, PresenceMember } from "@chorale/client";
+import type { Json, PresenceMember } from "@chorale/client";
 import { useEffect, useMemo } from "react";
+import { ofChannel } from "./claimed-store.ts";
 import { type ChannelRef, claimKey } from "./claims.ts";
 import { useRealtimeContext } from "./context.ts";
 import { useChannelStore, useLatest } from "./use-store.ts";
@@ -19,7 +20,7 @@ export interface UsePresence<P = PresenceState> {
 }
 
 const NOBODY: readonly PresenceMember[] = Object.freeze([]);
-const membersOf = (channel: Channel) => channel.presence.members;
+const MEMBERS = ofChannel((channel) => channel.presence.members);
 
 /**
  * Who is in a channel. With `initialState` the component takes part from its mount on; without, it watches until `set` is called.
@@ -28,18 +29,18 @@ const membersOf = (channel: Channel) => channel.presence.members;
 export function usePresence<P extends object = PresenceState>(ref: ChannelRef, initialState?: P): UsePresence<P> {
   const { claims } = useRealtimeContext();
   const key = presenceKey(ref);
-  const members = useChannelStore(key, membersOf, NOBODY) as readonly PresenceMember<P>[];
+  const members = useChannelStore(key, MEMBERS, NOBODY) as readonly PresenceMember<P>[];
 
   const initial = useLatest(initialState);
   useEffect(() => {
     if (key === undefined) return;
-    const { channel, release } = claims.hold(key);
-    if (initial.current !== undefined) channel.presence.set(initial.current as PresenceState);
+    const { claim, release } = claims.hold(key);
+    if (initial.current !== undefined) claim.channel.presence.set(initial.current as PresenceState);
     return release;
   }, [claims, key, initial]);
 
   const actions = useMemo(() => {
-    const presence = () => (key === undefined ? undefined : claims.peek(key)?.presence);
+    const presence = () => (key === undefined ? undefined : claims.peek(key)?.channel.presence);
     return {
       set: (state: P) => presence()?.set(state as PresenceState),
       update: (part: Partial<P>) => presence()?.update(part as PresenceState),

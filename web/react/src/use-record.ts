@@ -1,6 +1,8 @@
-import type { Channel, CollectionSnapshot, Rec, RecordShape, RecordStatus } from "@chorale/client";
-import { useCallback } from "react";
+import type { CollectionSnapshot, Rec, RecordShape, RecordStatus, Store } from "@chorale/client";
+import { useMemo } from "react";
+import type { Source } from "./claimed-store.ts";
 import { type ChannelRef, claimKey } from "./claims.ts";
+import { ofCollection } from "./use-collection.ts";
 import { useChannelStore } from "./use-store.ts";
 
 /**
@@ -12,30 +14,35 @@ export function useRecord<T extends RecordShape>(
   collection: string,
   id: string | undefined,
 ): Rec<T> | undefined {
-  const select = useCallback((snapshot: CollectionSnapshot<T>) => (id === undefined ? undefined : snapshot.byId.get(id)), [id]);
-  return useSelected(ref, collection, select);
+  const source = useMemo(
+    () => selected(ofCollection<T>(collection), ({ byId }) => (id === undefined ? undefined : byId.get(id))),
+    [collection, id],
+  );
+  return useChannelStore(claimKey(ref), source, undefined);
 }
 
-/** How the writes to one record stand; undefined when all have settled. Renders only when that changes. */
+/** How the writes to one record stand; undefined when all have settled. The component renders only when that changes. */
 export function useRecordStatus(ref: ChannelRef, collection: string, id: string | undefined): RecordStatus | undefined {
-  const select = useCallback(
-    (snapshot: CollectionSnapshot<RecordShape>) => (id === undefined ? undefined : snapshot.status.get(id)),
-    [id],
+  const source = useMemo(
+    () => selected(ofCollection(collection), ({ status }) => (id === undefined ? undefined : status.get(id))),
+    [collection, id],
   );
-  return useSelected(ref, collection, select);
+  return useChannelStore(claimKey(ref), source, undefined);
 }
 
-function useSelected<T extends RecordShape, S>(
-  ref: ChannelRef,
-  collection: string,
+function selected<T extends RecordShape, S>(
+  source: Source<CollectionSnapshot<T>>,
   select: (snapshot: CollectionSnapshot<T>) => S | undefined,
-): S | undefined {
-  const pick = useCallback(
-    (channel: Channel) => {
-      const { subscribe, getSnapshot } = channel.collection<T>(collection).snapshot;
-      return { subscribe, getSnapshot: () => select(getSnapshot()) };
+): Source<S | undefined> {
+  const part = ({ subscribe, getSnapshot }: Store<CollectionSnapshot<T>>): Store<S | undefined> => ({
+    subscribe,
+    getSnapshot: () => select(getSnapshot()),
+  });
+  return {
+    open: (claim) => part(source.open(claim)),
+    peek: (claim) => {
+      const whole = source.peek(claim);
+      return whole && part(whole);
     },
-    [collection, select],
-  );
-  return useChannelStore<S | undefined>(claimKey(ref), pick, undefined);
+  };
 }

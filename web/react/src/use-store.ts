@@ -1,6 +1,7 @@
-import type { Channel, Store } from "@chorale/client";
+import type { Store } from "@chorale/client";
 import { useInsertionEffect, useMemo, useRef, useSyncExternalStore } from "react";
-import { type ClaimKey, claimedStore } from "./claims.ts";
+import { claimedStore, type Source } from "./claimed-store.ts";
+import type { ClaimKey } from "./claims.ts";
 import { useRealtimeContext } from "./context.ts";
 
 /** The value of a store. `onServer` is what the server renders and the browser hydrates: a constant. */
@@ -9,12 +10,12 @@ export function useStore<T>(store: Store<T>, onServer: T): T {
 }
 
 /**
- * The value of a store of a channel, which is held while the component is mounted. `pick` and `fallback` decide when the component
- * subscribes anew: keep them outside of it, or memoised.
+ * The value of a store of a channel, which is held while the component is mounted. With another `source` or `fallback` the
+ * component subscribes anew: keep them outside of it, or memoised.
  */
-export function useChannelStore<T>(key: ClaimKey | undefined, pick: (channel: Channel) => Store<T>, fallback: T): T {
+export function useChannelStore<T>(key: ClaimKey | undefined, source: Source<T>, fallback: T): T {
   const { claims } = useRealtimeContext();
-  const store = useMemo(() => claimedStore(claims, key, pick, fallback), [claims, key, pick, fallback]);
+  const store = useMemo(() => claimedStore(claims, key, source, fallback), [claims, key, source, fallback]);
   return useStore(store, fallback);
 }
 

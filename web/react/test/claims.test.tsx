@@ -1,5 +1,5 @@
 import { act, render, renderHook } from "@testing-library/react";
-import { StrictMode, useEffect } from "react";
+import { type ReactNode, StrictMode, useEffect } from "react";
 import { describe, expect, test } from "vitest";
 import { useBroadcast, useChannel, useCollection, usePresence, useRealtime, useRecord } from "../src/index.ts";
 import { FakeClient } from "./fake-client.ts";
@@ -56,6 +56,55 @@ describe("claims", () => {
     expect(client.channels.list().sort()).toEqual(["project:p", "room-1"]);
     unmount();
     expect(client.held).toBe(0);
+  });
+
+  test("rendering does not ask for a collection: only a component that stays does", () => {
+    const client = new FakeClient();
+    const asked: string[] = [];
+    function List() {
+      useCollection("room", "items");
+      asked.push([...client.channel("room").collections.keys()].join());
+      return null;
+    }
+    const tree = (content: ReactNode) => (
+      <>
+        <Room />
+        {content}
+      </>
+    );
+    function Room() {
+      useChannel("room");
+      return null;
+    }
+    const { rerender } = render(tree(null), { wrapper: within(client) });
+    rerender(tree(<List />));
+    expect(asked).toEqual(["", "items"]);
+  });
+
+  test("the last component that takes part in presence takes its state along, though the channel is still held", () => {
+    const client = new FakeClient();
+    const tree = (people: number) => (
+      <>
+        <Room />
+        {Array.from({ length: people }, (_, nth) => (
+          <Person key={String(nth)} />
+        ))}
+      </>
+    );
+    function Room() {
+      useChannel("room");
+      return null;
+    }
+    function Person() {
+      usePresence("room", { name: "Ada" });
+      return null;
+    }
+    const { rerender } = render(tree(2), { wrapper: within(client) });
+    rerender(tree(1));
+    expect(client.channel("room").states.at(-1)).toEqual({ name: "Ada" });
+    rerender(tree(0));
+    expect(client.channel("room").states.at(-1)).toEqual({});
+    expect(client.channels.list()).toEqual(["room"]);
   });
 
   test("another channel is claimed and the old one given back", () => {
