@@ -1,0 +1,319 @@
+import { HybridClock, timeOf } from "../hlc";
+import { ValueStore } from "../store";
+import type { Collection, Mutation, MutationFailure, MutationOp, Outcome, RecordShape } from "../types";
+import { Base, newestStamp } from "./base";
+import { type FieldConflict, lostBy, OwnFields } from "./conflicts";
+import { byteLength, toJson } from "./json";
+import { type Entry, type FrozenEntry, Outbox } from "./outbox";
+import { reduce } from "./reduce";
+import type { ChannelStore, RecordsPage, StoreHost, WireChange, WireOutcome, WireRecord, WireSynced } from "./seam";
+import { Sender } from "./sender";
+import { View } from "./view";
+import { contentOf, isEmpty, NOTHING, type Write } from "./write";
+
+/** Makes the store of one channel: its collections, and this client's unsettled writes to them. */
+export function createChannelStore(host: StoreHost): ChannelStore {
+  return new RecordStore(host);
+}
+
+/** One collection: what was told, what is shown, and the handle that apps have. */
+interface Kept {
+  readonly base: Base;
+  readonly view: View<RecordShape>;
+  readonly ownFields: OwnFields;
+  readonly handle: Collection;
+}
+
+/** Room for what a server adds to a record: versions, names, stamps of the metadata. Bytes. */
+const RECORD_MARGIN = 512;
+
+/**
+ * Joins the three questions: what we were told (Base), what we hope (Outbox, Sender), what is shown (View).
+ *
+ * Every entry point does the same: it changes told and hoped, refreshes what that touched, and only then tells anybody. So listeners
+ * never see a state in between, and may write in their turn.
+ */
+class RecordStore implements ChannelStore {
+  readonly #host: StoreHost;
+  readonly #collections = new Map<string, Kept>();
+  readonly #outbox = new Outbox();
+  readonly #sender: Sender;
+  readonly #clock = new HybridClock();
+  readonly #pending: ValueStore<number>;
+  /** How far the stream of changes has come. */
+  #seen = 0;
+  /** What to say when the state is whole again. */
+  #after: (() => void)[] = [];
+
+  constructor(host: StoreHost) {
+    this.#host = host;
+    this.#pending = new ValueStore(0, host.reportError);
+    this.#sender = new Sender(host, this.#outbox, {
+      answered: (entry, outcome) => this.#onAnswer(entry, outcome),
+      refused: (entry, { code, message }) => this.#change(() => this.#settle(entry, { status: "rejected", code, message })),
+      disowned: ({ code, message }) => this.#settleAll({ status: "rejected", code, message }),
+    });
+  }
+
+  get pendingCount() {
+    return this.#pending;
+  }
+
+  names(): readonly string[] {
+    return [...this.#collections.keys()];
+  }
+
+  collection<T extends RecordShape>(name: string): Collection<T> {
+    let kept = this.#collections.get(name);
+    if (kept === undefined) {
+      kept = this.#keep(name);
+      this.#collections.set(name, kept);
+      this.#host.collectionsChanged();
+    }
+    // Which shape the records of a name have is the app's knowledge.
+    return kept.handle as unknown as Collection<T>;
+  }
+
+  onRecords(page: RecordsPage): void {
+    this.#collections.get(page.collection)?.base.stage(page);
+  }
+
+  onChange(change: WireChange): void {
+    this.#change(() => {
+      this.#seen = Math.max(this.#seen, change.offset);
+      const kept = this.#collections.get(change.collection);
+      const transition = change.status === "applied" ? kept?.base.apply(change) : undefined;
+      if (transition?.after !== undefined) this.#clock.receive(timeOf(newestStamp(transition.after)));
+      kept?.view.refresh([change.record]);
+
+      const entry = this.#entryOf(change);
+      if (entry !== undefined) this.#settleBy(entry, change, transition?.before);
+      else if (kept !== undefined && transition !== undefined) {
+        this.#emitConflicts(change.collection, kept.ownFields.overriddenBy(change, transition));
+      }
+      // What was answered for a place up to here has no change of its own to wait for.
+      for (const answered of [...this.#outbox.frozen]) {
+        const { answer } = answered.frozen;
+        if (answer !== undefined && answer.offset <= change.offset) this.#settleBy(answered, answer);
+      }
+    });
+    this.#sender.send();
+  }
+
+  onSynced(synced: WireSynced): void {
+    this.#change(() => {
+      this.#seen = synced.offset;
+      for (const { base, view } of this.#collections.values()) {
+        this.#clock.receive(base.newestTime());
+        view.refresh(base.commit());
+      }
+      for (const outcome of synced.outcomes) {
+        const entry = this.#outbox.byNumber(outcome.n);
+        if (entry !== undefined) this.#settleBy(entry, outcome);
+      }
+    });
+    this.#sender.goLive(synced.last);
+  }
+
+  onDown(): void {
+    this.#sender.stop();
+    for (const { base } of this.#collections.values()) base.unstage();
+  }
+
+  onClosed(reason?: { code: string; message: string }): void {
+    this.onDown();
+    this.#settleAll(reason === undefined ? { status: "unknown" } : { status: "rejected", ...reason });
+  }
+
+  #keep(name: string): Kept {
+    const host = this.#host;
+    const base = new Base();
+    const view = new View<RecordShape>({
+      collection: name,
+      base,
+      outbox: this.#outbox,
+      clientId: () => host.clientId(),
+      subject: () => host.subject(),
+      report: host.reportError,
+    });
+    const write = (op: MutationOp, id: string, value?: object, ifVersion?: number) =>
+      this.#write(name, op, id, value, ifVersion);
+    const handle: Collection = {
+      name,
+      snapshot: view,
+      add: ({ id = host.uuid(), ...value }) => write("put", id, value),
+      patch: (id, patch, options) => write("patch", id, patch, options?.ifVersion),
+      delete: (id) => write("delete", id),
+      restore: (id, patch) => write("restore", id, patch),
+      dismiss: (id) => {
+        view.setFailed(id, undefined);
+        view.tell();
+      },
+    };
+    return { base, view, ownFields: new OwnFields(), handle };
+  }
+
+  #write(collection: string, op: MutationOp, record: string, value?: object, ifVersion?: number): Mutation {
+    const { view } = this.#kept(collection);
+    const visible = view.recordOf(record);
+    const content = value === undefined ? NOTHING : contentOf(op, value, visible);
+    const time = this.#host.now();
+    const write: Write = {
+      ...content,
+      ...(ifVersion !== undefined && { ifVersion }),
+      ...{ id: this.#host.uuid(), collection, record, op, time },
+      at: this.#clock.tick(time),
+      base: this.#host.offset(),
+    };
+    if (op === "patch" && isEmpty(content) && isAlive(visible)) {
+      return { id: write.id, recordId: record, settled: Promise.resolve({ status: "noop", offset: visible.version }) };
+    }
+    const entry = this.#change(() => {
+      view.setFailed(record, undefined);
+      const fault = this.#sizeFault(write, visible);
+      if (fault !== undefined) return this.#refuse(write, fault);
+      const added = this.#outbox.add(write);
+      view.refresh([record]);
+      return added;
+    });
+    this.#sender.send();
+    return { id: entry.write.id, recordId: record, settled: entry.settled };
+  }
+
+  /** What the server would say of the size, without sending it there. */
+  #sizeFault(write: Write, visible: WireRecord | undefined): Outcome | undefined {
+    const { recordBytes, frameBytes } = this.#host.limits();
+    const allowed = Math.min(recordBytes, frameBytes) - RECORD_MARGIN;
+    const stamp = `${write.at}@${this.#host.clientId()}`;
+    const { record } = reduce(visible, write, stamp, { subject: this.#host.subject(), now: write.time });
+    const { fields, sets, counters } = write;
+    for (const part of [{ fields, sets, counters }, record]) {
+      const text = JSON.stringify(part ?? null);
+      // A UTF-16 unit is at most three bytes: most records need not be measured.
+      if (text.length * 3 <= allowed || byteLength(text) <= allowed) continue;
+      const message = `the record would have ${byteLength(text)} bytes; ${allowed} are allowed`;
+      return { status: "rejected", code: "record_too_large", message };
+    }
+    return undefined;
+  }
+
+  /** A write that is not even sent. */
+  #refuse(write: Write, outcome: Outcome): Pick<Entry, "write" | "settled"> {
+    this.#report(write, outcome);
+    return { write, settled: Promise.resolve(outcome) };
+  }
+
+  /** The unsettled write that a change tells about. */
+  #entryOf(change: WireChange): FrozenEntry | undefined {
+    if (change.client !== this.#host.clientId()) return undefined;
+    const entry = this.#outbox.byNumber(change.n);
+    if (entry === undefined || change.id === undefined || change.id === entry.write.id) return entry;
+    // The number was used by an earlier store of this channel, whose frame came late. This write is not in the log.
+    this.#sender.forget(change.n);
+    this.#outbox.takeBack(entry);
+    return undefined;
+  }
+
+  /**
+   * An answer settles a write when the stream is past its place: then its change has been seen, or is in the records, or will not be
+   * sent. Before that, the records would not show what the answer says.
+   */
+  #onAnswer(entry: FrozenEntry, answer: WireOutcome): void {
+    entry.frozen.answer = answer;
+    const upTo = this.#kept(entry.write.collection).base.upTo;
+    if (answer.status !== "unknown" && answer.offset > Math.max(this.#seen, this.#host.offset(), upTo)) return;
+    this.#change(() => this.#settleBy(entry, answer));
+    this.#sender.send();
+  }
+
+  #settleBy(entry: FrozenEntry, verdict: WireOutcome | WireChange, before?: WireRecord): void {
+    const outcome = outcomeOf(verdict);
+    const { write } = entry;
+    const { base, ownFields } = this.#kept(write.collection);
+    const record = base.get(write.record);
+    if (outcome.status === "applied" && record !== undefined)
+      ownFields.note(record, write, outcome.offset, this.#host.clientId());
+    this.#settle(entry, outcome);
+    const lost = outcome.status === "superseded" ? Object.keys(write.written) : (verdict.lost ?? []);
+    this.#emitConflicts(write.collection, lostBy(write, lost, before ?? record, this.#host.subject()));
+    // Everything of this client in the log has been heard, so its clock need not be ahead of that.
+    if (this.#outbox.size === 0 && outcome.status !== "unknown") this.#clock.setBack();
+  }
+
+  #settle(entry: Entry, outcome: Outcome): void {
+    if (entry.frozen !== undefined) this.#sender.forget(entry.frozen.n);
+    this.#outbox.remove(entry);
+    this.#kept(entry.write.collection).view.refresh([entry.write.record]);
+    this.#after.push(() => entry.resolve(outcome));
+    this.#report(entry.write, outcome);
+  }
+
+  #settleAll(outcome: Outcome): void {
+    this.#change(() => {
+      for (const entry of this.#outbox.all()) this.#settle(entry, outcome);
+    });
+  }
+
+  /** Tells the app of a write that came to nothing. A patch that lost to a newer one is a conflict, and no failure. */
+  #report(write: Write, outcome: Outcome): void {
+    if (outcome.status === "applied" || outcome.status === "noop") return;
+    if (outcome.status === "superseded" && write.op === "patch") return;
+    const { collection, record: recordId, op, written: fields } = write;
+    const failure: MutationFailure = { channel: this.#host.channel, collection, recordId, op, outcome, fields };
+    this.#kept(collection).view.setFailed(recordId, failure);
+    this.#after.push(() => this.#host.emit("mutationFailed", failure));
+  }
+
+  #emitConflicts(collection: string, conflicts: readonly FieldConflict[]): void {
+    for (const conflict of conflicts) {
+      this.#after.push(() => this.#host.emit("conflict", { channel: this.#host.channel, collection, ...conflict }));
+    }
+  }
+
+  /** Changes the state, then tells everybody who should know. */
+  #change<R>(act: () => R): R {
+    const result = act();
+    for (const { view } of this.#collections.values()) view.tell();
+    this.#pending.set(this.#outbox.size);
+    const after = this.#after;
+    this.#after = [];
+    for (const tell of after) tell();
+    return result;
+  }
+
+  /** A collection that was asked for: every write belongs to one. */
+  #kept(name: string): Kept {
+    const kept = this.#collections.get(name);
+    if (kept === undefined) throw new Error(`collection ${name}: nobody has asked for it`);
+    return kept;
+  }
+}
+
+function isAlive(record: WireRecord | undefined): record is WireRecord {
+  return record !== undefined && record.deleted === undefined;
+}
+
+/** The wire's outcome in the words of the public types. */
+function outcomeOf(verdict: WireOutcome | WireChange): Outcome {
+  const { status, offset } = verdict;
+  switch (status) {
+    case "applied":
+      return { status, offset, ...(verdict.lost !== undefined && { lost: verdict.lost }) };
+    case "rejected": {
+      const { code = "rejected", message = "the server gave no reason", path } = verdict.error ?? {};
+      const current = "state" in verdict ? verdict.state : "record" in verdict ? verdict.record : undefined;
+      return {
+        status,
+        offset,
+        code,
+        message,
+        ...(path !== undefined && { path }),
+        ...(current !== undefined && { current: toJson(current) ?? null }),
+      };
+    }
+    case "unknown":
+      return { status };
+    default:
+      return { status, offset };
+  }
+}
