@@ -198,6 +198,10 @@ func (s *Session) readCollections(r *joinRequest, log string, p *past) *protocol
 	}
 	for _, name := range r.Chorale.Collections {
 		at, records, err := s.deps.Collections.Load(s.ctx, log, name, since)
+		if errors.Is(err, engine.ErrTruncated) { // deletions since then are forgotten
+			since = 0
+			at, records, err = s.deps.Collections.Load(s.ctx, log, name, 0)
+		}
 		if err != nil {
 			return engineError(err)
 		}

@@ -199,6 +199,9 @@ func (s *Session) replyError(f *protocol.Frame, e *protocol.Error) {
 
 // engineError is what a client is told when the engine did not do it.
 func engineError(err error) *protocol.Error {
+	if known, ok := errors.AsType[*protocol.Error](err); ok {
+		return known
+	}
 	switch {
 	case errors.Is(err, engine.ErrOverloaded):
 		return &protocol.Error{Code: protocol.CodeOverloaded, Message: "The server is busy; try again", Retryable: true, RetryAfterMs: 250}
