@@ -78,7 +78,7 @@ export const NoteCard = memo(function NoteCard(props: NoteCardProps) {
           className={`absolute top-[1.0625rem] -left-[5px] size-[9px] rounded-full ring-4 ring-paper ${looks.dot}`}
         />
         <div
-          className={`rounded-xl border px-4 py-2.5 transition-colors group-focus-visible:outline-2 group-focus-visible:outline-accent ${looks.card} ${isArrival ? "animate-arrive" : ""} ${status?.failed ? "border-danger!" : ""}`}
+          className={`rounded-xl border px-4 py-2.5 transition-colors group-focus-visible:outline-2 group-focus-visible:outline-accent group-focus-visible:-outline-offset-2 ${looks.card} ${isArrival ? "animate-arrive" : ""} ${status?.failed ? "border-danger!" : ""}`}
         >
           <CardHeader
             note={note}

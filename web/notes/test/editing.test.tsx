@@ -1,0 +1,143 @@
+import type { NewNote } from "@chorale/react";
+import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Composer } from "../src/note/composer.tsx";
+import type { NoteActions } from "../src/note/note-actions.ts";
+import { NoteEditor } from "../src/note/note-editor.tsx";
+import { NoteTags } from "../src/note/note-tags.tsx";
+import { aNote } from "./note.ts";
+
+beforeEach(() => sessionStorage.clear());
+afterEach(cleanup);
+
+/** What an editor asked for, in order. */
+function recording() {
+  const asked: unknown[][] = [];
+  const note =
+    (name: string) =>
+    (...parts: unknown[]) =>
+      void asked.push([name, ...parts]);
+  const actions: NoteActions = {
+    update: note("update"),
+    remove: note("remove"),
+    restore: note("restore"),
+    edit: note("edit"),
+    stopEditing: (one, unsaved) => void asked.push(["stop", one.id, unsaved]),
+    touch: () => {},
+    keepMine: note("keepMine"),
+    dismissConflict: note("dismissConflict"),
+    retry: note("retry"),
+    dismissRefusal: note("dismissRefusal"),
+  };
+  return { asked, actions };
+}
+
+describe("editing a note", () => {
+  const note = aNote({ id: "n1", content: "As it was" });
+  const open = (part: { isGone?: boolean; draft?: string } = {}) => {
+    const { asked, actions } = recording();
+    const editor = (isGone: boolean) => <NoteEditor note={note} draft={part.draft} isGone={isGone} actions={actions} />;
+    const { rerender } = render(editor(part.isGone ?? false));
+    return { asked, field: screen.getByTestId<HTMLTextAreaElement>("note-editor"), lose: () => rerender(editor(true)) };
+  };
+
+  test("Enter saves what changed", () => {
+    const { asked, field } = open();
+    fireEvent.change(field, { target: { value: " As it is " } });
+    fireEvent.keyDown(field, { key: "Enter" });
+    expect(asked).toEqual([
+      ["update", "n1", { content: "As it is" }],
+      ["stop", "n1", undefined],
+    ]);
+  });
+  test("leaving without a change writes nothing", () => {
+    const { asked, field } = open();
+    field.blur();
+    expect(asked).toEqual([["stop", "n1", undefined]]);
+  });
+  test("Shift + Enter begins a line", () => {
+    const { asked, field } = open();
+    fireEvent.keyDown(field, { key: "Enter", shiftKey: true });
+    expect(asked).toEqual([]);
+  });
+  test("Escape writes nothing and hands the text over", () => {
+    const { asked, field } = open();
+    fireEvent.change(field, { target: { value: "Half a thou" } });
+    fireEvent.keyDown(field, { key: "Escape" });
+    expect(asked).toEqual([["stop", "n1", "Half a thou"]]);
+  });
+  test("an emptied field does not empty the note", () => {
+    const { asked, field } = open();
+    fireEvent.change(field, { target: { value: "  " } });
+    fireEvent.keyDown(field, { key: "Enter" });
+    expect(asked).toEqual([["stop", "n1", undefined]]);
+  });
+  test("when somebody deletes the note, the text stays and can be brought back with it", () => {
+    const { asked, field, lose } = open();
+    fireEvent.change(field, { target: { value: "My long text" } });
+    lose();
+    fireEvent.keyDown(field, { key: "Enter" });
+    expect(field.value).toBe("My long text");
+    expect(asked).toEqual([]);
+    fireEvent.click(screen.getByTestId("deleted-restore"));
+    expect(asked[0]).toEqual(["restore", "n1", { content: "My long text" }]);
+  });
+});
+
+describe("the composer", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+  const open = () => {
+    const added: NewNote[] = [];
+    const composer = (
+      <Composer interviewId="i1" authorName="Ada" restMs={60_000} onAdd={(note) => added.push(note)} onWriting={() => {}} />
+    );
+    const { unmount } = render(composer);
+    return { added, unmount, field: () => screen.getByTestId<HTMLTextAreaElement>("composer-input") };
+  };
+
+  test("gives a note the time of its first letter, while the clock goes on", () => {
+    const { added, field } = open();
+    fireEvent.click(screen.getByTestId("recorder-toggle"));
+    act(() => void vi.advanceTimersByTime(5_000));
+    fireEvent.change(field(), { target: { value: "S" } });
+    act(() => void vi.advanceTimersByTime(20_000));
+    fireEvent.change(field(), { target: { value: "She sighs #trust" } });
+    fireEvent.keyDown(field(), { key: "Enter" });
+    expect(added).toEqual([{ content: "She sighs", timestampMs: 65_000, authorName: "Ada", kind: "note", tags: ["trust"] }]);
+    expect(screen.getByTestId<HTMLInputElement>("composer-time").value).toBe("01:25");
+  });
+  test("takes a time that was typed", () => {
+    const { added, field } = open();
+    const time = screen.getByTestId("composer-time");
+    fireEvent.focus(time);
+    fireEvent.change(time, { target: { value: "12:34" } });
+    fireEvent.blur(time);
+    fireEvent.change(field(), { target: { value: "Later" } });
+    fireEvent.keyDown(field(), { key: "Enter" });
+    expect(added[0]?.timestampMs).toBe(754_000);
+  });
+  test("sends nothing when there is nothing", () => {
+    const { added, field } = open();
+    fireEvent.change(field(), { target: { value: "   " } });
+    fireEvent.keyDown(field(), { key: "Enter" });
+    expect(added).toEqual([]);
+  });
+  test("keeps an unsent text over Escape and a reload", () => {
+    const { field, unmount } = open();
+    fireEvent.change(field(), { target: { value: "Not sent yet" } });
+    fireEvent.keyDown(field(), { key: "Escape" });
+    unmount();
+    expect(open().field().value).toBe("Not sent yet");
+  });
+});
+
+test("a tag field adds what is new and a chip removes its own", () => {
+  const changes: (readonly string[])[] = [];
+  render(<NoteTags tags={["trust"]} onChange={(tags) => changes.push(tags)} />);
+  const field = screen.getByTestId("tag-add");
+  fireEvent.change(field, { target: { value: "#Pricing, trust" } });
+  fireEvent.keyDown(field, { key: "Enter" });
+  fireEvent.click(screen.getByTestId("tag-remove"));
+  expect(changes).toEqual([["trust", "pricing"], []]);
+});
