@@ -33,6 +33,7 @@ type reader struct {
 	now    func() time.Time
 
 	rest     []byte // a frame that has not arrived whole
+	own      bool   // the bytes being consumed are rest's, not a borrowed buffer's
 	message  []byte // fragments of a message so far
 	fragment ws.OpCode
 }
@@ -41,18 +42,16 @@ type reader struct {
 // handshake, a *closeError when the client broke the protocol.
 func (r *reader) run() error {
 	for {
-		buf := buffers.Get().(*[]byte)
-		data, err := r.fill((*buf)[:0])
+		buf, data, err := r.fill()
 		if len(data) > 0 {
 			r.socket.lastRead.Store(r.now().UnixMilli())
 			if fault := r.consume(data); fault != nil {
 				err = fault
 			}
 		}
-		if cap(data) <= maxPooled {
-			*buf = data[:0]
+		if buf != nil {
+			buffers.Put(buf)
 		}
-		buffers.Put(buf)
 		switch {
 		case errors.Is(err, errGoodbye):
 			return nil
@@ -65,48 +64,54 @@ func (r *reader) run() error {
 // errGoodbye says that the client's close frame was read.
 var errGoodbye = errors.New("closed by the client")
 
-// fill waits until there is something to read and appends it to what is left of
-// an unfinished frame. The buffer is only filled once the socket is readable.
-func (r *reader) fill(buf []byte) ([]byte, error) {
-	buf = append(buf, r.rest...)
-	r.rest = r.rest[:0]
-	if cap(r.rest) > readSize {
-		r.rest = nil
-	}
-	if cap(buf)-len(buf) < readSize/2 {
-		grown := make([]byte, len(buf), 2*cap(buf)+readSize)
-		copy(grown, buf)
-		buf = grown
-	}
-	space := buf[len(buf):cap(buf)]
-	var n int
-	var err error
+// fill waits until there is something to read and returns it behind what was
+// left of an unfinished frame. The borrowed buffer, which data may be part of,
+// goes back to buffers; it is nil when the socket ended.
+func (r *reader) fill() (buf *[]byte, data []byte, err error) {
 	if r.socket.raw == nil {
-		n, err = r.socket.conn.Read(space)
-	} else {
-		n, err = r.readRaw(space)
+		buf = buffers.Get().(*[]byte)
+		n, err := r.socket.conn.Read((*buf)[:readSize])
+		return buf, r.behindRest((*buf)[:n]), err
 	}
-	return buf[:len(buf)+n], err
-}
-
-func (r *reader) readRaw(space []byte) (n int, err error) {
+	var n int
 	waitErr := r.socket.raw.Read(func(fd uintptr) bool {
+		// Borrowed here, where the socket is readable or about to be given back to
+		// the poller: an idle connection must not hold a buffer.
+		buf = buffers.Get().(*[]byte)
 		for {
-			n, err = syscall.Read(int(fd), space)
-			if !errors.Is(err, syscall.EINTR) {
-				return !errors.Is(err, syscall.EAGAIN)
+			n, err = syscall.Read(int(fd), (*buf)[:readSize])
+			switch {
+			case errors.Is(err, syscall.EINTR):
+				continue
+			case errors.Is(err, syscall.EAGAIN):
+				buffers.Put(buf)
+				buf = nil
+				return false
 			}
+			return true
 		}
 	})
 	switch {
 	case waitErr != nil:
-		return 0, waitErr
+		return buf, nil, waitErr
 	case err != nil:
-		return 0, err
+		return buf, nil, err
 	case n <= 0:
-		return 0, io.EOF
+		return buf, nil, io.EOF
 	}
-	return n, nil
+	return buf, r.behindRest((*buf)[:n]), nil
+}
+
+// behindRest returns what was left of an unfinished frame with the newly read
+// bytes behind it. rest grows with what arrived, doubling as append does.
+func (r *reader) behindRest(read []byte) []byte {
+	r.own = len(r.rest) > 0
+	if !r.own {
+		return read
+	}
+	data := append(r.rest, read...)
+	r.rest = nil
+	return data
 }
 
 // consume handles every whole frame in data and keeps what is left.
@@ -135,8 +140,21 @@ func (r *reader) consume(data []byte) error {
 		}
 		data = data[end:]
 	}
-	r.rest = append(r.rest[:0], data...)
+	r.keep(data)
 	return nil
+}
+
+// keep holds on to a frame that has not arrived whole. Borrowed bytes are
+// copied; a frame of megabytes must not be copied anew for each piece of it.
+func (r *reader) keep(data []byte) {
+	switch {
+	case len(data) == 0:
+		r.rest = nil
+	case r.own:
+		r.rest = data
+	default:
+		r.rest = append(make([]byte, 0, 2*len(data)), data...)
+	}
 }
 
 // check refuses what RFC 6455 forbids, and frames that are too large before

@@ -105,7 +105,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = conn.Close() // its reader never started
 		return
 	}
-	s.serve(sock, sess)
+	// In a goroutine of its own, so that net/http's buffers and stack for this
+	// connection are freed; add has counted it in.
+	go s.serve(sock, sess)
 }
 
 // refused is an answer before the upgrade, and the close code for clients that

@@ -254,9 +254,9 @@ func closeWire(code int, reason string) []byte {
 }
 
 // buffers are borrowed for reading and for joining frames.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, readSize); return &b }}
+var buffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
 
 const (
-	readSize  = 32 << 10
+	readSize  = 16 << 10
 	maxPooled = 256 << 10
 )
