@@ -50,7 +50,7 @@ describe("a refusal in words", () => {
   });
   test("an edit of a deleted note can be brought back with its text", () => {
     const { reason, retry } = describeRefusal({ ...failure, outcome: { status: "gone", offset: 7 } });
-    expect(reason).toBe("the note was deleted meanwhile");
+    expect(reason).toBe("it was deleted meanwhile");
     expect(retry).toBe("Restore with my text");
   });
   test("without content it names what was changed", () => {

@@ -19,18 +19,18 @@ export function InterviewPage({ projectId, interviewId, identity }: InterviewPag
   if (interview) {
     return <NotesPanel key={interviewId} projectId={projectId} interview={interview} identity={identity} />;
   }
-  if (error) {
-    return (
-      <main className="flex-1">
-        <Empty title="This interview is closed to you">{error.message}</Empty>
-      </main>
-    );
-  }
   if (isLoading) {
     return (
       <Page title="Interview">
         <Bones rows={4} />
       </Page>
+    );
+  }
+  if (error) {
+    return (
+      <main className="flex-1">
+        <Empty title="This interview is closed to you">{error.message}</Empty>
+      </main>
     );
   }
   return (

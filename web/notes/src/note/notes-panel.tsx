@@ -1,19 +1,24 @@
 import type { Conflict, Rec } from "@chorale/client";
-import { type InterviewFields, type Note, useInterviewNotesRealtime, usePresence } from "@chorale/react";
+import {
+  type InterviewFields,
+  type NewNote,
+  type Note,
+  useChannel,
+  useInterviewNotesRealtime,
+  usePresence,
+} from "@chorale/react";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { InterviewHeader } from "../interview/interview-header.tsx";
-import { editorsOf, type InterviewPresence, peopleOf, writersOf } from "../people/doing.ts";
+import { editorsOf, type InterviewPresence, type Person, peopleOf, writersOf } from "../people/doing.ts";
 import { NamesContext } from "../people/names.tsx";
 import { listNames } from "../people/person.ts";
 import type { Identity } from "../session/session.ts";
-import { Bones } from "../ui/bones.tsx";
-import { Button } from "../ui/button.tsx";
-import { Empty } from "../ui/empty.tsx";
 import { usePageTitle } from "../ui/page.tsx";
 import { Composer } from "./composer.tsx";
 import { addConflict } from "./conflict-text.ts";
 import { authorsOf, countTags, EVERYTHING, filterNotes, isFiltering } from "./filter.ts";
 import { FilterBar } from "./filter-bar.tsx";
+import { Nothing } from "./nothing.tsx";
 import { RefusedNew } from "./refused-new.tsx";
 import type { Editing } from "./rows.ts";
 import { Timeline } from "./timeline.tsx";
@@ -31,6 +36,8 @@ interface NotesPanelProps {
 export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) {
   usePageTitle(interview.title);
   const channel = `interview:${interview.id}`;
+  const isLive = interview.status === "live";
+  const { status } = useChannel(channel);
   const [filter, setFilter] = useState(EVERYTHING);
   const [editing, setEditing] = useState<Editing>();
   const [conflicts, setConflicts] = useState<readonly Conflict[]>([]);
@@ -46,12 +53,12 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
   const arrivals = useArrivals(all, notes.isLoading, identity.sub);
   const editedBy = useMemo(() => editorsOf(presence.members, listNames), [presence.members]);
   const list = useRef<HTMLDivElement>(null);
-  const scrollTo = useScroll(list, all, notes.isLoading, interview.status === "live");
-
-  const names = useMemo(
-    () => new Map([...authorsOf(all), ...presence.people].map(({ sub, name }) => [sub, name])),
-    [all, presence.people],
-  );
+  const scrollTo = useScroll(list, all, notes.isLoading, isLive);
+  const names = useNames(all, presence.people);
+  const add = (note: NewNote) => {
+    if (isFiltering(filter)) setFilter(EVERYTHING); // else one's own note might not be seen
+    scrollTo(notes.addNote(note).recordId);
+  };
 
   return (
     <NamesContext value={names}>
@@ -64,9 +71,14 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
         </div>
         <div ref={list} className="min-h-0 flex-1 overflow-y-auto fade-below overscroll-contain px-2 sm:px-8">
           <div className="mx-auto max-w-3xl pt-4 pb-6">
-            {notes.isLoading && <Bones rows={4} />}
-            {!notes.isLoading && all.length === 0 && <NoNotes isLive={interview.status === "live"} />}
-            {all.length > 0 && shown.length === 0 && <NoMatches onClear={() => setFilter(EVERYTHING)} />}
+            <Nothing
+              isLoading={notes.isLoading}
+              isRefused={status === "refused"}
+              isLive={isLive}
+              hasNotes={all.length > 0}
+              hasMatches={shown.length > 0}
+              onClear={() => setFilter(EVERYTHING)}
+            />
             <Timeline
               shown={shown}
               all={all}
@@ -77,20 +89,17 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
               editedBy={editedBy}
               actions={actions}
             />
-            <RefusedNew interviewId={interview.id} actions={actions} />
           </div>
         </div>
         <div className={`px-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:px-8 sm:pb-4 ${editing ? "max-sm:hidden" : ""}`}>
           <div className="mx-auto max-w-3xl">
+            <RefusedNew interviewId={interview.id} actions={actions} />
             <TypingLine names={writersOf(presence.members)} />
             <Composer
               interviewId={interview.id}
               authorName={identity.name}
-              restMs={interview.status === "live" ? (all.at(-1)?.timestampMs ?? 0) : 0}
-              onAdd={(note) => {
-                if (isFiltering(filter)) setFilter(EVERYTHING); // else one's own note might not be seen
-                scrollTo(notes.addNote(note).recordId);
-              }}
+              restMs={isLive ? (all.at(-1)?.timestampMs ?? 0) : 0}
+              onAdd={add}
               onWriting={(isWriting) => say(isWriting ? "writing" : "reading")}
             />
           </div>
@@ -107,6 +116,11 @@ function useOwnPresence(channel: string, { name, sub }: Identity) {
   useEffect(() => update({ name, sub }), [update, name, sub]);
   const people = useMemo(() => peopleOf(members), [members]);
   return { members, people, update };
+}
+
+/** Names by token `sub`, as far as notes and presence tell them. */
+function useNames(notes: readonly Note[], people: readonly Person[]): ReadonlyMap<string, string> {
+  return useMemo(() => new Map([...authorsOf(notes), ...people].map(({ sub, name }) => [sub, name])), [notes, people]);
 }
 
 /** Begins at the end of a live interview, and returns a function that goes to a note once it is there. */
@@ -130,24 +144,6 @@ function useScroll(
   return useCallback((noteId) => {
     wanted.current = noteId;
   }, []);
-}
-
-function NoNotes({ isLive }: { isLive: boolean }) {
-  return (
-    <Empty title={isLive ? "Listening" : "No notes yet"}>
-      {isLive
-        ? "Start the clock when the recording starts. Each note takes the time at which you began to write it."
-        : "Write down what you saw, what was said, what it means and what follows. The others see it as you press Enter."}
-    </Empty>
-  );
-}
-
-function NoMatches({ onClear }: { onClear: () => void }) {
-  return (
-    <Empty title="No note matches" action={<Button onClick={onClear}>Show all notes</Button>}>
-      Try fewer words, or another tag.
-    </Empty>
-  );
 }
 
 function TypingLine({ names }: { names: readonly string[] }) {

@@ -33,9 +33,9 @@ function reasonOf(outcome: MutationFailure["outcome"]): string {
     case "rejected":
       return outcome.path ? `${outcome.message} (${outcome.path})` : outcome.message;
     case "gone":
-      return "the note was deleted meanwhile";
+      return "it was deleted meanwhile";
     case "exists":
-      return "a note with this id exists already";
+      return "there is one with this id already";
     case "superseded":
       return "a newer version won";
     case "unknown":

@@ -60,8 +60,8 @@ function Found({ project }: { project: Project }) {
 
 function Interviews({ projectId, make }: { projectId: string; make: ReactNode }) {
   const { records, isLoading, error } = useCollection<InterviewFields>(`project:${projectId}`, "interviews");
-  if (error) return <p className="rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">{error.message}</p>;
   if (isLoading) return <Bones rows={3} />;
+  if (error) return <p className="rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">{error.message}</p>;
   if (records.length === 0) {
     return (
       <Empty title="Nobody asked yet" action={make}>

@@ -20,9 +20,9 @@ export function ProjectsPage() {
   );
   return (
     <Page title="Projects" aside={projects.length > 0 && make}>
-      {error && <p className="mb-4 rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">{error.message}</p>}
+      {!isLoading && error && <p className="mb-4 rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">{error.message}</p>}
       {isLoading && <Bones rows={2} />}
-      {!isLoading && projects.length === 0 && (
+      {!isLoading && !error && projects.length === 0 && (
         <Empty title="Begin with a question" action={make}>
           A project is one study: what you want to find out, and the people you ask. Your team sees it at once.
         </Empty>
