@@ -34,15 +34,10 @@ export class Base {
     return this.#records.get(id);
   }
 
-  /** Keeps a page for `commit`. */
+  /** Keeps a page for `commit`. Pages of a catch-up that was cut off are kept too: the next one may go on from behind them. */
   stage(page: RecordsPage): void {
     if (page.reset) this.#pages = [];
     this.#pages.push(page);
-  }
-
-  /** Forgets the pages of a catch-up that did not come to its end. */
-  unstage(): void {
-    this.#pages = [];
   }
 
   /** Takes the staged pages, and tells which records they touched. */

@@ -117,7 +117,6 @@ class RecordStore implements ChannelStore {
 
   onDown(): void {
     this.#sender.stop();
-    for (const { base } of this.#collections.values()) base.unstage();
   }
 
   onClosed(reason?: { code: string; message: string }): void {
