@@ -1,0 +1,211 @@
+package hub_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/embedded"
+	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/metrics"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var room = protocol.Channel{Name: "room", Private: true}
+
+type sink struct {
+	mu     sync.Mutex
+	frames []protocol.Message
+}
+
+func (s *sink) Send(frames ...protocol.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.frames = append(s.frames, frames...)
+}
+
+// offsets are those of the messages that were handed over, in order.
+func (s *sink) offsets(t testing.TB) []uint64 {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []uint64
+	for _, f := range s.frames {
+		var parts [5]json.RawMessage
+		var payload struct{ Meta struct{ Offset uint64 } }
+		if err := json.Unmarshal(f.Payload(), &parts); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(parts[4], &payload); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, payload.Meta.Offset)
+	}
+	return out
+}
+
+func open(t testing.TB) (*hub.Hub, engine.Engine) {
+	t.Helper()
+	eng, err := embedded.Open(embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = eng.Close() })
+	return hub.New(eng, metrics.New()), eng
+}
+
+func say(t testing.TB, eng engine.Engine, origin string) {
+	t.Helper()
+	_, err := eng.Append(context.Background(), room.Log(), engine.Write{Kind: engine.KindMessage, Origin: origin, Data: []byte(`{"event":"e"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func join(t testing.TB, h *hub.Hub, s hub.Sink, o hub.Options) *hub.Member {
+	t.Helper()
+	o.Version = protocol.V2
+	m, err := h.Join(context.Background(), room, s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestMembership(t *testing.T) {
+	t.Run("[J1] nothing is handed over before GoLive, and then what is newer than the past", func(t *testing.T) {
+		h, eng := open(t)
+		s := &sink{}
+		m := join(t, h, s, hub.Options{})
+		defer m.Leave()
+		for range 5 {
+			say(t, eng, "")
+		}
+		if got := s.offsets(t); got != nil {
+			t.Fatalf("early: %v", got)
+		}
+		if !m.GoLive(hub.Seen{Messages: 3}) {
+			t.Fatal("overrun")
+		}
+		say(t, eng, "")
+		if got := fmt.Sprint(s.offsets(t)); got != "[4 5 6]" {
+			t.Errorf("got %s", got)
+		}
+	})
+	t.Run("[R7] a catch-up that takes too long is overrun instead of growing", func(t *testing.T) {
+		h, eng := open(t)
+		m := join(t, h, &sink{}, hub.Options{})
+		defer m.Leave()
+		for range 5000 {
+			say(t, eng, "")
+		}
+		if m.GoLive(hub.Seen{}) {
+			t.Error("not overrun")
+		}
+	})
+	t.Run("[B5] self leaves out the own incarnation only", func(t *testing.T) {
+		h, eng := open(t)
+		own, other, self := &sink{}, &sink{}, &sink{}
+		for _, j := range []struct {
+			s *sink
+			o hub.Options
+		}{{own, hub.Options{Origin: "a"}}, {other, hub.Options{Origin: "b"}}, {self, hub.Options{Origin: "a", Self: true}}} {
+			m := join(t, h, j.s, j.o)
+			defer m.Leave()
+			m.GoLive(hub.Seen{})
+		}
+		say(t, eng, "a")
+		if own.offsets(t) != nil || len(other.offsets(t)) != 1 || len(self.offsets(t)) != 1 {
+			t.Errorf("%v %v %v", own.offsets(t), other.offsets(t), self.offsets(t))
+		}
+	})
+	t.Run("who left is handed nothing, and the last one out closes the channel", func(t *testing.T) {
+		h, eng := open(t)
+		gone, stays := &sink{}, &sink{}
+		a, b := join(t, h, gone, hub.Options{}), join(t, h, stays, hub.Options{})
+		a.GoLive(hub.Seen{})
+		b.GoLive(hub.Seen{})
+		a.Leave()
+		a.Leave()
+		say(t, eng, "")
+		if gone.offsets(t) != nil || len(stays.offsets(t)) != 1 || h.Channels() != 1 {
+			t.Errorf("%v %v %d", gone.offsets(t), stays.offsets(t), h.Channels())
+		}
+		b.Leave()
+		if h.Channels() != 0 {
+			t.Errorf("%d channels", h.Channels())
+		}
+		c := join(t, h, stays, hub.Options{})
+		defer c.Leave()
+		c.GoLive(hub.Seen{})
+		say(t, eng, "")
+		if got := fmt.Sprint(stays.offsets(t)); got != "[1 2]" {
+			t.Errorf("got %s", got)
+		}
+	})
+	t.Run("[R1] all members see one order while others come and go", func(t *testing.T) {
+		h, eng := open(t)
+		stay := make([]*sink, 4)
+		for i := range stay {
+			stay[i] = &sink{}
+			m := join(t, h, stay[i], hub.Options{})
+			defer m.Leave()
+			m.GoLive(hub.Seen{})
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 200 {
+					say(t, eng, "")
+				}
+			})
+			wg.Go(func() {
+				for range 100 {
+					m := join(t, h, &sink{}, hub.Options{})
+					m.GoLive(hub.Seen{})
+					m.Leave()
+				}
+			})
+		}
+		wg.Wait()
+		for _, s := range stay {
+			got := s.offsets(t)
+			if len(got) != 800 {
+				t.Fatalf("%d messages", len(got))
+			}
+			for i, offset := range got {
+				if offset != uint64(i+1) {
+					t.Fatalf("message %d is %d", i, offset)
+				}
+			}
+		}
+	})
+}
+
+// discard takes frames as a socket does, without keeping them.
+type discard struct{ n int }
+
+func (d *discard) Send(frames ...protocol.Message) { d.n += len(frames) }
+
+// BenchmarkFanOut is the price of one message to 1,000 members, sockets aside.
+// Budget: no allocation per delivery.
+func BenchmarkFanOut(b *testing.B) {
+	h, eng := open(b)
+	for range 1000 {
+		m := join(b, h, &discard{}, hub.Options{})
+		b.Cleanup(m.Leave)
+		m.GoLive(hub.Seen{})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		say(b, eng, "")
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/delivery")
+}
