@@ -1,6 +1,6 @@
+export { BaseMessageHandler } from "./base-handler";
 export { createRealtimeClient } from "./client";
 export { ChoraleError } from "./errors";
-export { BaseMessageHandler } from "./handlers";
 export { messageFactory } from "./message-factory";
 export type {
   Channel,
@@ -15,6 +15,7 @@ export type {
   Conflict,
   ConnectionSnapshot,
   ConnectionStatus,
+  Incoming,
   Json,
   Message,
   MessageHandler,

@@ -4,7 +4,7 @@ import { createChannelStore } from "./collection/store";
 import type { Connection } from "./connection";
 import { backoffMs } from "./connection-state";
 import { ChoraleError } from "./errors";
-import { HandlerQueue } from "./handlers";
+import { HandlerQueue } from "./handler-queue";
 import { PresenceState } from "./presence";
 import {
   decodeBroadcast,
@@ -19,6 +19,7 @@ import {
   TOPIC_PREFIX,
 } from "./protocol";
 import { broadcastJson, PublishQueue } from "./publish-queue";
+import { Recent } from "./recent";
 import { Listeners, ValueStore } from "./store";
 import type { TokenSource } from "./token";
 import type {
@@ -83,7 +84,7 @@ export class Membership {
   readonly #handlers: HandlerQueue;
   readonly #messages: Listeners<[Message]>;
   readonly #queue: PublishQueue;
-  readonly #own = new Set<string>();
+  readonly #own = new Recent(OWN_KEPT);
 
   #wishes: Wishes = { presence: false, self: false };
   #clientId: string;
@@ -119,6 +120,7 @@ export class Membership {
       untrack: () => this.#joined && this.#push("presence", '{"type":"presence","event":"untrack"}'),
       platform,
       report,
+      onWanted: () => this.#rejoinSoon(),
     });
     this.records = createChannelStore(this.#host());
   }
@@ -145,19 +147,12 @@ export class Membership {
   publish(event: string, payload: Json, options: PublishOptions & { ack: boolean }): Promise<{ id: string; offset?: number }> {
     const id = options.id ?? this.#deps.platform.uuid();
     if (this.#closed) return Promise.reject(new ChoraleError("client_closed", "the client was closed"));
-    this.#remember(id);
+    this.#own.add(id);
     if (options.ephemeral) {
       if (this.#live) this.#push("broadcast", broadcastJson(event, payload, { id, ephemeral: true }));
       return Promise.resolve({ id });
     }
     return this.#queue.publish(id, event, payload, options.ack);
-  }
-
-  #remember(id: string): void {
-    this.#own.add(id);
-    if (this.#own.size <= OWN_KEPT) return;
-    const [oldest] = this.#own;
-    if (oldest !== undefined) this.#own.delete(oldest);
   }
 
   /** Leaves, and forgets nothing but the membership: the records stay shown until the object is let go. */
@@ -375,9 +370,9 @@ export class Membership {
       replayed: wire.replayed,
       ...(wire.offset !== undefined && { offset: wire.offset }),
     });
-    // Handlers settle optimistic updates by their echo; listeners hear of own messages only when they want to.
-    this.#handlers.dispatch(message);
-    if (!isOwn || this.#wishes.self) this.#messages.tell(message);
+    const isEcho = isOwn && !this.#wishes.self;
+    this.#handlers.dispatch(message, isEcho);
+    if (!isEcho) this.#messages.tell(message);
   }
 
   /** Moves the position on; false when the offset was seen before. */

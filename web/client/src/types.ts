@@ -215,7 +215,14 @@ export interface MessageHandler<P = Json> {
   onError?(error: unknown, message: Message): void;
   /** Messages were missed; load again what was derived from them. */
   onResync?(reason: ResyncReason): void;
+  /** Asked about an own message on a channel that was claimed without `self`: whether this handler waits for its echo. */
+  expects?(id: string): boolean;
+  /** First to see what comes; false passes over it. */
+  admit?(incoming: Incoming): boolean;
 }
+
+/** What reaches a handler, in this order. */
+export type Incoming = { readonly message: Message } | { readonly resync: ResyncReason };
 
 // ---------------------------------------------------------------- presence
 
