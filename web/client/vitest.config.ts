@@ -1,0 +1,16 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+// The package by its own name, as samples import it, from its sources: no test runs against an old build.
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^@chorale\/client$/, replacement: here("src/index.ts") },
+      { find: /^@chorale\/client\/notes$/, replacement: here("src/notes.ts") },
+      { find: /^@chorale\/client\/testing$/, replacement: here("src/testing/index.ts") },
+    ],
+  },
+  test: { environment: "node", include: ["test/**/*.test.ts"] },
+});
