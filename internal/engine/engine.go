@@ -28,7 +28,8 @@ type Engine interface {
 
 	// State returns the values whose keys begin with prefix and whose version is
 	// above after, in key order, and the position at which they are that. With
-	// after 0 tombstones are left out.
+	// after 0 tombstones are left out. ErrTruncated: a tombstone above after was
+	// dropped, so what changed is not known any more; load with after 0.
 	State(ctx context.Context, channel, prefix string, after uint64) (Position, []Value, error)
 
 	// Get returns the newest value of a key. A key that was never set, or whose

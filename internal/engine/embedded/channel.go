@@ -278,7 +278,7 @@ func (c *channel) idle(now int64, idleAfter time.Duration) bool {
 func (c *channel) header(generation string) header {
 	return header{
 		Epoch: c.epoch, Generation: generation,
-		Head: c.sequenced, LostUnkeyed: c.lostUnkeyed, LostTombstone: c.lostTombstone,
+		Head: c.sequenced, First: c.firstKept(), LostUnkeyed: c.lostUnkeyed, LostTombstone: c.lostTombstone,
 		Appended: c.appended, Retention: c.retention,
 	}
 }
@@ -294,6 +294,12 @@ func (c *channel) adopt(img *image) error {
 		if i > 0 && r.Offset != img.records[i-1].Offset+1 {
 			return fmt.Errorf("entry %d follows %d: %w", r.Offset, img.records[i-1].Offset, errCorrupt)
 		}
+		c.head = max(c.head, r.Offset)
+		c.appended = max(c.appended, r.Time)
+		if r.Offset < img.header.First {
+			// It was dropped under a stricter retention than the one that holds now.
+			continue
+		}
 		c.tail.push(r)
 		if r.ID != "" {
 			if c.ids == nil {
@@ -301,11 +307,12 @@ func (c *channel) adopt(img *image) error {
 			}
 			c.ids[r.ID] = r.Offset
 		}
-		c.head = max(c.head, r.Offset)
-		c.appended = max(c.appended, r.Time)
 	}
-	c.diskFirst = c.firstKept()
 	c.sequenced = c.head
+	c.diskFirst = c.head + 1
+	if len(img.records) > 0 {
+		c.diskFirst = img.records[0].Offset
+	}
 	for _, v := range img.values {
 		c.values.publish(c.values.slot(v.Key), v)
 	}

@@ -124,6 +124,7 @@ type header struct {
 	Epoch         string // of the log
 	Generation    string // the store's, when the header was written
 	Head          uint64 // newest offset, at least
+	First         uint64 // no lower offset is kept, even if it is stored
 	LostUnkeyed   uint64 // highest offset of a dropped entry that set no key
 	LostTombstone uint64 // highest version of a dropped tombstone
 	Appended      int64  // Unix ms of the newest append, at least
@@ -135,6 +136,7 @@ func appendHeader(dst []byte, h *header) []byte {
 	dst = appendString(dst, h.Epoch)
 	dst = appendString(dst, h.Generation)
 	dst = binary.AppendUvarint(dst, h.Head)
+	dst = binary.AppendUvarint(dst, h.First)
 	dst = binary.AppendUvarint(dst, h.LostUnkeyed)
 	dst = binary.AppendUvarint(dst, h.LostTombstone)
 	dst = binary.AppendVarint(dst, h.Appended)
@@ -147,7 +149,8 @@ func decodeHeader(b []byte) (header, error) {
 	d := decoder{b: b}
 	version := d.byte()
 	h := header{Epoch: d.string(), Generation: d.string()}
-	h.Head, h.LostUnkeyed, h.LostTombstone = d.uvarint(), d.uvarint(), d.uvarint()
+	h.Head, h.First = d.uvarint(), d.uvarint()
+	h.LostUnkeyed, h.LostTombstone = d.uvarint(), d.uvarint()
 	h.Appended = d.varint()
 	h.Retention = engine.Retention{
 		Messages: int(d.varint()),

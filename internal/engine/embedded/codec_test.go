@@ -21,7 +21,7 @@ func sampleRecord() *record {
 
 func sampleHeader() *header {
 	return &header{
-		Epoch: "abc.1", Generation: "G", Head: 300, LostUnkeyed: 12, LostTombstone: 7, Appended: 1764000000123,
+		Epoch: "abc.1", Generation: "G", Head: 300, First: 40, LostUnkeyed: 12, LostTombstone: 7, Appended: 1764000000123,
 		Retention: engine.Retention{Messages: 256, Bytes: 8 << 20, Age: 10 * time.Minute},
 	}
 }

@@ -97,7 +97,7 @@ func (e *Engine) Healthy() error {
 	case <-e.stop:
 		return engine.ErrClosed
 	default:
-		return e.store.health.admit(e.options.Clock())
+		return e.store.health.admit(e.options.Clock)
 	}
 }
 
@@ -114,7 +114,7 @@ func (e *Engine) append(ctx context.Context, channel string, w *engine.Write) (e
 	if w.Durability > engine.Disk {
 		return engine.Receipt{}, fmt.Errorf("durability %d: unknown", w.Durability)
 	}
-	refusal := e.store.health.admit(e.options.Clock())
+	refusal := e.store.health.admit(e.options.Clock)
 	s, c, err := e.acquire(ctx, channel)
 	if err != nil {
 		return engine.Receipt{}, err
@@ -263,7 +263,9 @@ func (e *Engine) sweepUntilStopped() {
 			return
 		case <-t.C:
 			e.shards[i].sweep()
-			e.sweepStore(scanPerTick)
+			if i == 0 || e.scanFrom != nil { // a new round at most once per SweepEvery
+				e.sweepStore(scanPerTick)
+			}
 		}
 	}
 }

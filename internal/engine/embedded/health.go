@@ -93,13 +93,13 @@ func (h *health) backgroundError(err error) {
 
 // admit is nil while durable appends are taken. On a full disk it looks now and
 // then whether there is space again.
-func (h *health) admit(now time.Time) error {
+func (h *health) admit(clock func() time.Time) error {
 	if h.is(sound) {
 		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.is(full) && now.Sub(h.probed) >= probeEvery {
+	if now := clock(); h.is(full) && now.Sub(h.probed) >= probeEvery {
 		h.probed = now
 		h.probeLocked()
 	}

@@ -48,7 +48,7 @@ func quiet(t *testing.T, dir string) (*Engine, *fakeClock) {
 }
 
 func TestSweep(t *testing.T) {
-	t.Run("[E6] entries that retention drops are deleted from the store, in ranges", func(t *testing.T) {
+	t.Run("[E6] entries that retention drops are deleted from the store, some at a time", func(t *testing.T) {
 		e, _ := quiet(t, t.TempDir())
 		defer mustClose(t, e)
 		for i := range 500 {
@@ -62,6 +62,39 @@ func TestSweep(t *testing.T) {
 		e.sweepAll()
 		if n := stored(t, e, prefixEntry); n != 10 {
 			t.Errorf("%d entries are stored after the sweep, want 10", n)
+		}
+	})
+
+	t.Run("[E6] a retention that becomes much smaller deletes as much from the store", func(t *testing.T) {
+		e, _ := quiet(t, t.TempDir())
+		defer mustClose(t, e)
+		for i := range 400 {
+			w := message(engine.OS, fmt.Sprint(i))
+			w.Retention.Messages = 400
+			if i == 399 {
+				w.Retention.Messages = 5
+			}
+			mustAppend(t, e, room, w)
+		}
+		e.sweepAll()
+		if n := stored(t, e, prefixEntry); n != 5 {
+			t.Errorf("%d entries are stored, want 5", n)
+		}
+	})
+
+	t.Run("[E6] what a stricter retention dropped does not come back under a looser one", func(t *testing.T) {
+		dir := t.TempDir()
+		e, _ := quiet(t, dir)
+		for _, messages := range []int{10, 10, 10, 1, 10} {
+			w := message(engine.OS, "x")
+			w.Retention.Messages = messages
+			mustAppend(t, e, room, w)
+		}
+		mustClose(t, e)
+		e, _ = quiet(t, dir)
+		defer mustClose(t, e)
+		if entries, err := e.Since(t.Context(), room, 0, 10); err != nil || len(entries) != 2 {
+			t.Errorf("%d entries are kept, want 2 (%v)", len(entries), err)
 		}
 	})
 

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -125,6 +126,8 @@ func (r *recorder) sink(events []engine.Event) {
 	}
 	r.inside = true
 	r.mu.Unlock()
+
+	runtime.Gosched() // give a second call the chance to be seen
 
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -44,8 +44,8 @@ func (s *suite) testIdempotency(t *testing.T, d engine.Durability) {
 					fresh.Add(1)
 				}
 				positions[i] = receipt.Position
-				if head := mustHead(t, e, room); head.Offset < receipt.Position.Offset {
-					t.Errorf("position %v was answered when the log ended at %v", receipt.Position, head)
+				if head, err := e.Head(t.Context(), room); err != nil || head.Offset < receipt.Position.Offset {
+					t.Errorf("position %v was answered when the log ended at %v (%v)", receipt.Position, head, err)
 				}
 			})
 			want(t, "appended", fresh.Load(), 1)
@@ -123,8 +123,8 @@ func (s *suite) testConditions(t *testing.T, d engine.Durability) {
 					t.Errorf("append: %v", err)
 				default:
 					c, _ := errors.AsType[*engine.ConflictError](err)
-					if v := mustGet(t, e, "k"); v.Version < c.Current.Version {
-						t.Errorf("conflict with version %d, which cannot be read: %d", c.Current.Version, v.Version)
+					if v, err := e.Get(t.Context(), room, "k"); err != nil || v.Version < c.Current.Version {
+						t.Errorf("conflict with version %d, which cannot be read: %d (%v)", c.Current.Version, v.Version, err)
 					}
 				}
 			})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -216,21 +217,22 @@ func (s *suite) testClose(t *testing.T) {
 		e := s.open(t)
 		r := watch(t, e, room)
 		acked := make([][]uint64, 4)
-		together(len(acked)+1, func(i int) {
-			if i == len(acked) {
-				r.wait(t, 20)
-				must(t, e.Close())
-				return
-			}
-			for {
-				receipt, err := e.Append(t.Context(), room, message(engine.OS, "x"))
-				if err != nil {
-					wantIs(t, "append", err, engine.ErrClosed)
-					return
+		var wg sync.WaitGroup
+		for i := range acked {
+			wg.Go(func() {
+				for {
+					receipt, err := e.Append(t.Context(), room, message(engine.OS, "x"))
+					if err != nil {
+						wantIs(t, "append", err, engine.ErrClosed)
+						return
+					}
+					acked[i] = append(acked[i], receipt.Position.Offset)
 				}
-				acked[i] = append(acked[i], receipt.Position.Offset)
-			}
-		})
+			})
+		}
+		r.wait(t, 20)
+		must(t, e.Close())
+		wg.Wait()
 		seen := map[uint64]bool{}
 		for _, en := range r.entries() {
 			seen[en.Offset] = true

@@ -84,8 +84,8 @@ func (s *suite) testOrder(t *testing.T, d engine.Durability) {
 				if !slices.ContainsFunc(r.entries(), func(en engine.Entry) bool { return en.Offset == receipt.Position.Offset }) {
 					t.Errorf("entry %d was acknowledged before it was delivered", receipt.Position.Offset)
 				}
-				if v := mustGet(t, e, fmt.Sprintf("k%d", i)); v.Version != receipt.Position.Offset {
-					t.Errorf("own write %d is not read: version %d", receipt.Position.Offset, v.Version)
+				if v, err := e.Get(t.Context(), room, fmt.Sprintf("k%d", i)); err != nil || v.Version != receipt.Position.Offset {
+					t.Errorf("own write %d is not read: version %d (%v)", receipt.Position.Offset, v.Version, err)
 				}
 			}
 		})
@@ -128,7 +128,9 @@ func (s *suite) testWatch(t *testing.T, d engine.Durability) {
 		var recorders []*recorder
 		for range watchers {
 			recorders = append(recorders, watch(t, e, room))
-			mustAppend(t, e, room, func() engine.Write { w := message(d, "9/0"); w.Retention = many; return w }())
+			w := message(d, "between")
+			w.Retention = many
+			mustAppend(t, e, room, w)
 		}
 		wg.Wait()
 		head := mustHead(t, e, room).Offset
@@ -158,7 +160,12 @@ func (s *suite) testWatch(t *testing.T, d engine.Durability) {
 		together(4, func(i int) {
 			for n := range 30 {
 				if i == 0 {
-					watch(t, e, room).stop()
+					_, stop, err := e.Watch(t.Context(), room, func([]engine.Event) {})
+					if err != nil {
+						t.Errorf("watch: %v", err)
+						return
+					}
+					stop()
 					continue
 				}
 				if _, err := e.Append(t.Context(), room, message(d, fmt.Sprint(n))); err != nil {
