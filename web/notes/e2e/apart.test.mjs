@@ -24,8 +24,8 @@ describe("lost connections", () => {
     wire.cut(); // a socket that is open outlives the browser's offline mode
     await ben.isDisconnected();
     await ben.write("Written below deck");
-    await ben.note("Written below deck").and(ben.page.locator('[data-pending="true"]')).waitFor();
-    await ben.moveTo("The tide table hangs by the door", "3:21");
+    await ben.isPending("Written below deck");
+    await ben.moveTo("The tide table hangs by the door", "03:21");
     await ada.write("Written on the quay");
     await ada.hasSettled("Written on the quay");
     await ada.rewrite("The tide table hangs by the door", "The tide table hangs behind the door");
@@ -41,7 +41,7 @@ describe("lost connections", () => {
       (notes) =>
         notes.has("Written below deck") &&
         notes.has("Written on the quay") &&
-        notes.get("The tide table hangs behind the door")?.time === "3:21",
+        notes.get("The tide table hangs behind the door")?.time === "03:21",
     );
   });
 
@@ -55,6 +55,7 @@ describe("lost connections", () => {
       await stage.server.kill();
       await Promise.all([ada.isDisconnected(), ben.isDisconnected()]);
       await ben.write("Written while there was no server");
+      await ben.isPending("Written while there was no server");
 
       await stage.server.startAgain();
       await Promise.all([ada.isConnected(), ben.isConnected()]);
@@ -67,17 +68,25 @@ describe("lost connections", () => {
     },
   );
 
-  scenario("[R4] a wire that breaks with a write on its way changes nothing twice", here, async (stage) => {
-    const ada = await stage.person("Ada");
-    const { person: ben, wire } = await stage.personOnWire("Ben");
-    wire.hold();
-    await ben.write("On its way"); // sent, and not answered
-    wire.cut();
-    await ben.isDisconnected();
-    wire.letGo();
-    wire.mend();
-    await ben.isConnected();
-    const timeline = await seeTheSame(ada, ben, (notes) => notes.has("On its way"));
-    assert.equal(timeline.filter((note) => note.text === "On its way").length, 1);
-  });
+  for (const { when, arrives } of [
+    { when: "before a write arrives", arrives: false },
+    { when: "after a write arrived and before its answer does", arrives: true },
+  ]) {
+    scenario(`[R4] [R6] a wire breaks ${when}: the note is there, once`, here, async (stage) => {
+      const ada = await stage.person("Ada");
+      const { person: ben, wire } = await stage.personOnWire("Ben");
+      if (arrives) wire.holdAnswers();
+      else wire.hold();
+      await ben.write("On its way");
+      await ben.isPending("On its way");
+      if (arrives) await ada.sees("On its way");
+      wire.cut();
+      await ben.isDisconnected();
+      wire.letGo();
+      wire.mend();
+      await ben.isConnected();
+      const timeline = await seeTheSame(ada, ben, (notes) => notes.has("On its way"));
+      assert.equal(timeline.filter((note) => note.text === "On its way").length, 1);
+    });
+  }
 });

@@ -44,7 +44,8 @@ async function picture(browser, screen, colorScheme) {
 await mkdir(directory, { recursive: true });
 const browser = await launch();
 try {
-  for (const screen of Object.keys(screens)) for (const colorScheme of ["light", "dark"]) await picture(browser, screen, colorScheme);
+  for (const screen of Object.keys(screens))
+    for (const colorScheme of ["light", "dark"]) await picture(browser, screen, colorScheme);
 } finally {
   await browser.close();
 }

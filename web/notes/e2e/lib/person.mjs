@@ -100,6 +100,11 @@ export class Person {
     await this.note(text).and(this.page.locator('[data-pending="false"]')).waitFor();
   }
 
+  /** Waits until a note is there and the page says that the server has not acknowledged it. */
+  async isPending(text) {
+    await this.note(text).and(this.page.locator('[data-pending="true"]')).waitFor();
+  }
+
   async sees(text) {
     await this.note(text).waitFor();
   }

@@ -29,6 +29,7 @@ class Stage {
   async person(name, { path = interviews.planned, url = this.server.url, context } = {}) {
     const person = await Person.arrive(this.#browser, url, name, { path, context });
     this.people.push(person);
+    if (path.includes("/i/")) await person.see("note").waitFor(); // the sample has notes in each: the interview is loaded
     return person;
   }
 

@@ -6,9 +6,10 @@ import { connect, createServer } from "node:net";
  */
 export class Wire {
   #server;
-  #ends = new Set();
+  /** The sockets of the pages, and those to the server. */
+  #pages = new Set();
+  #servers = new Set();
   #isCut = false;
-  #isHeld = false;
 
   /** Use `Wire.to`. */
   constructor(target) {
@@ -27,26 +28,29 @@ export class Wire {
     return `http://127.0.0.1:${this.#server.address().port}`;
   }
 
-  /** Ends every connection without a word, and lets no new one through until `mend`. */
+  /** Ends every connection without a word, and lets no new one through until `mend`. What was held is lost. */
   cut() {
     this.#isCut = true;
-    for (const end of this.#ends) end.destroy();
+    for (const end of [...this.#pages, ...this.#servers]) end.destroy();
   }
 
   mend() {
     this.#isCut = false;
   }
 
-  /** Keeps what either side sends. */
+  /** Keeps what either side sends over the connections that there are. */
   hold() {
-    this.#isHeld = true;
-    for (const end of this.#ends) end.pause();
+    for (const end of [...this.#pages, ...this.#servers]) end.pause();
+  }
+
+  /** Keeps what the server sends. */
+  holdAnswers() {
+    for (const end of this.#servers) end.pause();
   }
 
   /** Lets it go, in order. */
   letGo() {
-    this.#isHeld = false;
-    for (const end of this.#ends) end.resume();
+    for (const end of [...this.#pages, ...this.#servers]) end.resume();
   }
 
   async close() {
@@ -55,20 +59,19 @@ export class Wire {
   }
 
   #join(page, server) {
-    for (const [from, to] of [
-      [page, server],
-      [server, page],
-    ]) {
-      this.#ends.add(from);
-      from.on("data", (bytes) => to.write(bytes));
-      from.on("end", () => to.end());
-      from.on("error", () => {}); // its close follows, and tells the other end
-      from.on("close", () => {
-        this.#ends.delete(from);
-        to.destroy();
-      });
-      if (this.#isHeld) from.pause();
-    }
+    this.#pass(page, server, this.#pages);
+    this.#pass(server, page, this.#servers);
     if (this.#isCut) page.destroy();
+  }
+
+  #pass(from, to, ends) {
+    ends.add(from);
+    from.on("data", (bytes) => to.write(bytes));
+    from.on("end", () => to.end());
+    from.on("error", () => {}); // its close follows, and tells the other end
+    from.on("close", () => {
+      ends.delete(from);
+      to.destroy();
+    });
   }
 }
