@@ -65,11 +65,6 @@ func appendEntry(dst []byte, r *record) []byte {
 	return append(dst, r.Data...)
 }
 
-// entrySize is at least the number of bytes that appendEntry adds.
-func entrySize(r *record) int {
-	return 3 + 3*binary.MaxVarintLen64 + len(r.ID) + len(r.Origin) + len(r.Data)
-}
-
 // decodeEntry reads what appendEntry wrote; the record owns its bytes.
 func decodeEntry(offset uint64, b []byte) (*record, error) {
 	d := decoder{b: b}
@@ -98,9 +93,6 @@ func appendValue(dst []byte, v *value) []byte {
 	dst = binary.AppendVarint(dst, v.time)
 	return append(dst, v.Data...)
 }
-
-// valueSize is at least the number of bytes that appendValue adds.
-func valueSize(v *value) int { return 2 + 2*binary.MaxVarintLen64 + len(v.Data) }
 
 // decodeValue reads what appendValue wrote; the value owns its bytes.
 func decodeValue(key string, b []byte) (*value, error) {

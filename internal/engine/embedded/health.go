@@ -23,8 +23,6 @@ const (
 	failed                  // reads, until the process starts again
 )
 
-func (c condition) String() string { return [...]string{"sound", "full", "failed"}[c] }
-
 const (
 	// probeEvery is the time between two attempts to make the ballast again.
 	probeEvery = 2 * time.Second

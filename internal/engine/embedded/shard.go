@@ -107,6 +107,10 @@ func (s *shard) loadLocked(name string) (*channel, error) {
 		s.mu.Unlock()
 		return nil, fmt.Errorf("load: %w: %w", engine.ErrUnavailable, err)
 	}
+	if s.closed { // meanwhile; Close may stop waiting as soon as this load is over
+		s.mu.Unlock()
+		return nil, engine.ErrClosed
+	}
 	if img == nil {
 		c.epoch = s.epoch
 	}

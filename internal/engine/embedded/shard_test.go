@@ -243,4 +243,31 @@ func TestQueue(t *testing.T) {
 		wg.Wait()
 		await(t, "the queue to empty", func() bool { return len(readAll(t, e, room)) == 6 })
 	})
+
+	t.Run("Close waits for channels that are being loaded", func(t *testing.T) {
+		for range 20 {
+			e := open(t, Options{Dir: "store", FS: vfs.NewMem()})
+			var started, wg sync.WaitGroup
+			started.Add(4)
+			for i := range 4 {
+				wg.Go(func() {
+					for n := 0; ; n++ {
+						_, err := e.Append(t.Context(), fmt.Sprintf("room-%d-%d", i, n), message(engine.OS, "x"))
+						if n == 3 {
+							started.Done()
+						}
+						if err != nil {
+							if !errors.Is(err, engine.ErrClosed) {
+								t.Errorf("append: %v", err)
+							}
+							return
+						}
+					}
+				})
+			}
+			started.Wait()
+			mustClose(t, e)
+			wg.Wait()
+		}
+	})
 }

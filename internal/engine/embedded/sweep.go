@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -66,13 +65,31 @@ func (e *Engine) sweepStore(n int) {
 	}
 	e.scanFrom = next
 	for _, name := range due {
-		s, _, err := e.acquire(context.Background(), name)
-		if err != nil {
+		if err := e.fetch(name); err != nil {
 			e.options.Logger.Warn("drop old entries", "channel", name, "cause", err)
-			continue
 		}
-		s.mu.Unlock()
 	}
+}
+
+// fetch brings a channel into memory for the sweep of its shard, unless it is
+// there. That is no use of it: it may leave as soon as the sweep is done.
+func (e *Engine) fetch(name string) error {
+	s, err := e.shardOf(name)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.channels[name] != nil || s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	c, err := s.loadLocked(name)
+	if err != nil {
+		return err
+	}
+	c.used = 0
+	s.mu.Unlock()
+	return nil
 }
 
 // due returns the channels, of at most n headers from the key from on, that hold

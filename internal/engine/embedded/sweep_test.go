@@ -151,6 +151,18 @@ func TestSweep(t *testing.T) {
 		}
 	})
 
+	t.Run("the sweeper comes round by itself", func(t *testing.T) {
+		c := newFakeClock()
+		e := open(t, Options{Dir: t.TempDir(), Clock: c.Now, SweepEvery: time.Millisecond})
+		defer mustClose(t, e)
+		mustAppend(t, e, room, message(engine.OS, "x"))
+		c.Advance(time.Hour)
+		await(t, "the channel to leave memory", func() bool { return !resident(t, e, room) })
+		if n := stored(t, e, prefixEntry); n != 0 {
+			t.Errorf("%d entries are stored", n)
+		}
+	})
+
 	t.Run("[E7] a log in memory that was given up begins anew under another epoch", func(t *testing.T) {
 		e, clock := quiet(t, "")
 		defer mustClose(t, e)

@@ -47,9 +47,6 @@ func (fs *walFS) wrap(name string, f vfs.File, err error) (vfs.File, error) {
 	return &walFile{File: f, fs: fs}, nil
 }
 
-// Unwrap lets vfs.Root find the file system below.
-func (fs *walFS) Unwrap() vfs.FS { return fs.FS }
-
 // walFile is a log file. Pebble calls Write, the syncs and Close one at a time.
 type walFile struct {
 	vfs.File
