@@ -21,7 +21,7 @@ export function ConnectionIndicator({ session }: { session: Session }) {
   const { tone, label, summary, offers } = describeConnection(connection, pendingCount, now);
   const { dot, box } = TONES[tone];
   return (
-    <div className={`flex h-8 min-w-0 items-center gap-2 rounded-full px-2.5 text-xs ${box}`}>
+    <div className={`flex min-h-8 min-w-0 items-center gap-2 rounded-2xl px-2.5 py-1 text-xs leading-4 ${box}`}>
       <span aria-hidden="true" className={`size-2 shrink-0 rounded-full ${dot}`} />
       <span role="status" className="sr-only">
         {summary}
@@ -31,12 +31,16 @@ export function ConnectionIndicator({ session }: { session: Session }) {
         data-testid="connection"
         data-status={connection.status}
         title={connection.error?.message}
-        className="truncate whitespace-nowrap tabular-nums"
+        className="min-w-0 tabular-nums"
       >
         {label}
       </span>
       {offers === "try-now" && (
-        <Button look="link" onClick={reconnect} className="text-xs text-current hover:text-current">
+        <Button
+          look="link"
+          onClick={reconnect}
+          className="ml-auto shrink-0 whitespace-nowrap text-xs text-current hover:text-current"
+        >
           Try now
         </Button>
       )}
@@ -58,7 +62,11 @@ function SignInAgain({ session }: { session: Session }) {
   };
   return (
     <>
-      <Button look="link" onClick={signIn} className="text-xs text-current hover:text-current">
+      <Button
+        look="link"
+        onClick={signIn}
+        className="ml-auto shrink-0 whitespace-nowrap text-xs text-current hover:text-current"
+      >
         Sign in
       </Button>
       {isAsking && (

@@ -1,5 +1,5 @@
-import type { Conflict, RecordStatus } from "@chorale/client";
-import type { Note } from "@chorale/react";
+import type { Conflict, ConnectionSnapshot, RecordStatus } from "@chorale/client";
+import { type Note, useConnection } from "@chorale/react";
 import { type KeyboardEvent, memo } from "react";
 import { Avatar } from "../people/avatar.tsx";
 import { IconButton } from "../ui/button.tsx";
@@ -132,11 +132,7 @@ function CardHeader({ note, kind, isPending, editedBy, isEditing, actions }: Car
         </span>
       )}
       <Ago at={note.createdAt} />
-      {isPending && (
-        <span className="is-pending-label inline-flex items-center gap-1.5">
-          <span aria-hidden="true" className="size-1.5 animate-wait rounded-full bg-amber" /> saving
-        </span>
-      )}
+      {isPending && <PendingMark />}
       {editedBy && (
         <span data-testid="editing" className="truncate rounded-full bg-accent-soft px-2 leading-5 text-accent">
           {editedBy} {editedBy.includes(" and ") ? "are" : "is"} editing
@@ -151,6 +147,19 @@ function CardHeader({ note, kind, isPending, editedBy, isEditing, actions }: Car
     </header>
   );
 }
+
+/** Why a note is pale: it is on its way, or it waits for one. */
+function PendingMark() {
+  const isConnected = useConnection(statusIsConnected);
+  return (
+    <span className="is-pending-label inline-flex items-center gap-1.5 whitespace-nowrap">
+      <span aria-hidden="true" className="size-1.5 animate-wait rounded-full bg-amber" />{" "}
+      {isConnected ? "saving" : "not sent yet"}
+    </span>
+  );
+}
+
+const statusIsConnected = (connection: ConnectionSnapshot) => connection.status === "connected";
 
 /** Keeps the keyboard where it was when the focused note goes away. */
 function focusNeighbour(card: Element) {

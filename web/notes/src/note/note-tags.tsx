@@ -31,15 +31,15 @@ export function NoteTags({ tags, onChange }: NoteTagsProps) {
       ))}
       {tags.length < MAX_TAGS && (
         <li>
-          <TagField onAdd={(more) => onChange(mergeTags(tags, more))} />
+          <TagField isQuiet={tags.length > 0} onAdd={(more) => onChange(mergeTags(tags, more))} />
         </li>
       )}
     </ul>
   );
 }
 
-/** Enter, a comma and leaving take the tag; Escape forgets it. */
-function TagField({ onAdd }: { onAdd: (tags: readonly string[]) => void }) {
+/** Enter, a comma and leaving take the tag; Escape forgets it. Quiet, it shows itself only on the note that is pointed at. */
+function TagField({ isQuiet, onAdd }: { isQuiet: boolean; onAdd: (tags: readonly string[]) => void }) {
   const [text, setText] = useState("");
   const add = () => {
     const tags = splitTags(text);
@@ -65,7 +65,7 @@ function TagField({ onAdd }: { onAdd: (tags: readonly string[]) => void }) {
       onChange={(event) => setText(event.target.value)}
       onKeyDown={onKeyDown}
       onBlur={add}
-      className="h-6 w-14 rounded-full border border-dashed border-line-strong bg-transparent px-2.5 text-xs opacity-0 transition-[width,opacity] group-hover:opacity-100 group-focus-within:opacity-100 pointer-coarse:opacity-100 focus:w-32 focus:border-solid focus:border-accent focus:bg-surface focus:outline-none"
+      className={`h-6 w-14 rounded-full border border-dashed border-line-strong bg-transparent px-2.5 text-xs transition-[width,opacity] focus:w-32 focus:border-solid focus:border-accent focus:bg-surface focus:outline-none ${isQuiet ? "pointer-fine:opacity-0 pointer-fine:group-hover:opacity-100 pointer-fine:group-focus-within:opacity-100" : ""}`}
     />
   );
 }

@@ -15,6 +15,7 @@ interface NothingProps {
 
 /** What stands in the timeline while no note does, and why. */
 export function Nothing({ isLoading, isRefused, isLive, hasNotes, hasMatches, onClear }: NothingProps) {
+  if (isLoading) return <Bones rows={hasNotes ? 1 : 4} />; // also above own notes that were written before the others came
   if (hasMatches) return null;
   if (hasNotes) {
     return (
@@ -25,7 +26,6 @@ export function Nothing({ isLoading, isRefused, isLive, hasNotes, hasMatches, on
   }
   if (isRefused)
     return <Empty title="These notes are closed to you">The server’s rules do not let you read this interview.</Empty>;
-  if (isLoading) return <Bones rows={4} />;
   if (isLive) {
     return (
       <Empty title="Listening">

@@ -5,13 +5,15 @@ import { Button } from "../ui/button.tsx";
 import { changed } from "../ui/changed.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { Field, TextArea, TextInput } from "../ui/field.tsx";
-import { COLORS } from "./colors.ts";
+import { COLORS, type ProjectColor } from "./colors.ts";
 import { Swatch } from "./swatch.tsx";
+
+const NEW: { name: string; description: string; color: ProjectColor } = { name: "", description: "", color: "clay" };
 
 /** Makes a project, or changes one. */
 export function ProjectDialog({ project, onClose }: { project?: Project; onClose: () => void }) {
   const { addProject, updateProject } = useProjects();
-  const [before] = useState({ name: "", description: "", color: COLORS[0] ?? "", ...project });
+  const [before] = useState({ ...NEW, ...project });
   const [name, setName] = useState(before.name);
   const [description, setDescription] = useState(before.description);
   const [color, setColor] = useState(before.color);
