@@ -47,9 +47,11 @@ $(notes): $(call sources,web/notes) $(client) $(react)
 	npm --prefix web run build --workspace chorale-notes
 	@touch $@
 
+# Not `npm ci`: it refuses a lockfile without the binaries of platforms other than the one it was written on. What is in the
+# lockfile is installed as it says; the lockfile is not changed.
 %/$(installed): %/package-lock.json
 	@scripts/need node npm
-	npm ci --prefix $* --no-audit --no-fund
+	npm install --prefix $* --no-save --no-audit --no-fund
 	@touch $@
 
 # ---- test
