@@ -6,7 +6,8 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 // Both packages from their sources, so that no test runs against an old build.
 const sources = [
   { find: /^@chorale\/client$/, replacement: here("../client/src/index.ts") },
-  { find: /^@chorale\/client\/(notes|testing)$/, replacement: here("../client/src/$1.ts") },
+  { find: /^@chorale\/client\/notes$/, replacement: here("../client/src/notes.ts") },
+  { find: /^@chorale\/client\/testing$/, replacement: here("../client/src/testing/index.ts") },
   { find: /^@chorale\/react$/, replacement: here("src/index.ts") },
 ];
 

@@ -1,12 +1,12 @@
 import type { RealtimeClient } from "@chorale/client";
 import { createContext, useContext } from "react";
-import type { Claims } from "./claims.ts";
+import type { Holds } from "./holds.ts";
 import type { InterviewFeed } from "./interview-feed.ts";
 
 /** What a provider gives to the hooks below it. The same object for as long as its client is the same. */
 export interface Realtime {
   readonly client: RealtimeClient;
-  readonly claims: Claims;
+  readonly holds: Holds;
   readonly feed: InterviewFeed;
 }
 

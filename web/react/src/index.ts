@@ -2,18 +2,25 @@
  * React hooks over @chorale/client. The client is the store and holds all logic; the hooks claim channels while a component is mounted
  * and render it when what it reads has changed.
  */
-export type { ChannelRef } from "./claims.ts";
-export type { Interview, InterviewFields, Note, NoteFields, Project, ProjectFields } from "./interviews.ts";
+export type {
+  Interview,
+  InterviewFields,
+  Note,
+  NoteFields,
+  NoteInput as NewNote,
+  Project,
+  ProjectFields,
+} from "@chorale/client/notes";
+export type { ChannelRef } from "./opened-channel.ts";
 export { RealtimeProvider, type RealtimeProviderProps } from "./provider.tsx";
 export { useBroadcast } from "./use-broadcast.ts";
 export { type Publish, type UseChannel, useChannel } from "./use-channel.ts";
 export { useClient } from "./use-client.ts";
 export { useClientEvent, useConflicts } from "./use-client-event.ts";
-export { type CollectionActions, type UseCollection, useCollection } from "./use-collection.ts";
+export { type UseCollection, useCollection } from "./use-collection.ts";
 export { useConnection } from "./use-connection.ts";
 export {
   type InterviewNotesOptions,
-  type NewNote,
   type UseInterviewNotes,
   useInterviewNotesBroadcast,
   useInterviewNotesRealtime,

@@ -1,6 +1,5 @@
-import type { ChoraleErrorLike, Rec, Store, Unsubscribe } from "@chorale/client";
-import { type Claims, claimKey } from "./claims.ts";
-import { extendEach, type Interview, type InterviewFields } from "./interviews.ts";
+import type { ChoraleErrorLike, RealtimeClient, Store, Unsubscribe } from "@chorale/client";
+import { type Interview, type OpenProject, openProject } from "@chorale/client/notes";
 
 export interface InterviewFeedSnapshot {
   /** Of all subscribed projects, ordered by id, which is the order they were made in. */
@@ -9,25 +8,24 @@ export interface InterviewFeedSnapshot {
   readonly error: ChoraleErrorLike | undefined;
 }
 
-interface Subscribed {
-  holders: number;
-  interviews: () => readonly Interview[];
-  error: () => ChoraleErrorLike | undefined;
-  end: Unsubscribe;
-}
-
 export const NO_INTERVIEWS: InterviewFeedSnapshot = Object.freeze({ interviews: Object.freeze([]), error: undefined });
+
+interface Subscribed {
+  readonly project: OpenProject;
+  readonly stop: Unsubscribe;
+  holders: number;
+}
 
 /** The interviews of the projects that somebody below one provider subscribed to: what `useRealtime` shows. */
 export class InterviewFeed implements Store<InterviewFeedSnapshot> {
-  readonly #claims: Claims;
+  readonly #client: RealtimeClient;
   readonly #projects = new Map<string, Subscribed>();
   readonly #listeners = new Set<() => void>();
   /** Undefined since something changed; made when it is read. */
   #snapshot: InterviewFeedSnapshot | undefined = NO_INTERVIEWS;
 
-  constructor(claims: Claims) {
-    this.#claims = claims;
+  constructor(client: RealtimeClient) {
+    this.#client = client;
   }
 
   readonly getSnapshot = (): InterviewFeedSnapshot => {
@@ -43,35 +41,26 @@ export class InterviewFeed implements Store<InterviewFeedSnapshot> {
 
   /** Shows a project's interviews until the returned function was called as often as this one. For effects and event handlers. */
   readonly subscribeToProject = (projectId: string): Unsubscribe => {
-    const project = this.#projects.get(projectId) ?? this.#open(projectId);
-    project.holders++;
+    const subscribed = this.#projects.get(projectId) ?? this.#open(projectId);
+    subscribed.holders++;
     let ended = false;
     return () => {
       if (ended) return;
       ended = true;
-      if (--project.holders > 0) return;
+      if (--subscribed.holders > 0) return;
       this.#projects.delete(projectId);
-      project.end();
+      subscribed.stop();
+      subscribed.project.close();
       this.#changed();
     };
   };
 
   #open(projectId: string): Subscribed {
-    const { claim, release } = this.#claims.hold(claimKey(`project:${projectId}`));
-    const records = claim.open<InterviewFields>("interviews").snapshot;
-    const toInterview = extendEach((_: Rec<InterviewFields>) => ({ projectId }));
-    const stops = [records.subscribe(this.#changed), claim.channel.status.subscribe(this.#changed), release];
-    const project: Subscribed = {
-      holders: 0,
-      interviews: () => records.getSnapshot().records.map(toInterview),
-      error: () => claim.channel.status.getSnapshot().error,
-      end: () => {
-        for (const stop of stops) stop();
-      },
-    };
-    this.#projects.set(projectId, project);
+    const project = openProject(this.#client, projectId);
+    const subscribed = { project, stop: project.store.subscribe(this.#changed), holders: 0 };
+    this.#projects.set(projectId, subscribed);
     this.#changed();
-    return project;
+    return subscribed;
   }
 
   readonly #changed = () => {
@@ -80,10 +69,9 @@ export class InterviewFeed implements Store<InterviewFeedSnapshot> {
   };
 
   #read(): InterviewFeedSnapshot {
-    const projects = [...this.#projects.values()];
-    const interviews = projects.flatMap((project) => project.interviews());
+    const projects = [...this.#projects.values()].map(({ project }) => project.store.getSnapshot());
+    const interviews = projects.flatMap((project) => project.interviews);
     interviews.sort((a, b) => (a.id < b.id ? -1 : 1));
-    const error = projects.map((project) => project.error()).find((found) => found !== undefined);
-    return { interviews, error };
+    return { interviews, error: projects.find(({ error }) => error !== undefined)?.error };
   }
 }

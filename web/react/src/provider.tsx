@@ -6,8 +6,8 @@ import {
   type Unsubscribe,
 } from "@chorale/client";
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
-import { Claims } from "./claims.ts";
 import { RealtimeContext } from "./context.ts";
+import { Holds } from "./holds.ts";
 import { InterviewFeed } from "./interview-feed.ts";
 import { useLatest } from "./use-store.ts";
 
@@ -51,15 +51,15 @@ function OwnClient({
   const keepOpen = useRef<() => void>(undefined);
 
   useEffect(() => {
-    if (client.connection.getSnapshot().status === "closed") {
-      // A tree that was hidden for longer than the grace is shown again.
-      setClient(make());
-      return;
-    }
     const release = client.retain();
     keepOpen.current?.();
     return () => {
-      const cancel = schedule(latest.current.platform ?? {}, () => client.close(), CLOSE_GRACE_MS);
+      const close = () => {
+        client.close();
+        // A tree that is only hidden finds another client when it is shown again: the effects below run before this one.
+        setClient(make());
+      };
+      const cancel = schedule(latest.current.platform ?? {}, close, CLOSE_GRACE_MS);
       keepOpen.current = () => {
         cancel();
         release();
@@ -71,10 +71,7 @@ function OwnClient({
 }
 
 function Hooked({ client, children }: { client: RealtimeClient; children?: ReactNode }) {
-  const realtime = useMemo(() => {
-    const claims = new Claims(client);
-    return { client, claims, feed: new InterviewFeed(claims) };
-  }, [client]);
+  const realtime = useMemo(() => ({ client, holds: new Holds(client), feed: new InterviewFeed(client) }), [client]);
   return <RealtimeContext.Provider value={realtime}>{children}</RealtimeContext.Provider>;
 }
 

@@ -1,7 +1,7 @@
 import type { Json, Message, PublishOptions } from "@chorale/client";
 import { useCallback, useEffect } from "react";
-import { type ChannelRef, claimKey } from "./claims.ts";
 import { useRealtimeContext } from "./context.ts";
+import { type ChannelRef, useOpening } from "./opened-channel.ts";
 import { usePublish } from "./use-channel.ts";
 import { useLatest } from "./use-store.ts";
 
@@ -19,20 +19,20 @@ export function useBroadcast<P = Json>(
   event: string,
   listener?: (message: Message<P>) => void,
 ): (payload: P, options?: PublishOptions) => Promise<{ id: string; offset?: number }> {
-  const { claims } = useRealtimeContext();
-  const key = claimKey(ref);
+  const { holds } = useRealtimeContext();
+  const opening = useOpening(ref);
   const latest = useLatest(listener);
   useEffect(() => {
-    if (key === undefined) return;
-    const { claim, release } = claims.hold(key);
-    const stop = claim.channel.on<P>(event, (message) => latest.current?.(message));
+    if (opening === undefined) return;
+    const { opened, release } = holds.hold(opening);
+    const stop = opened.channel.on<P>(event, (message) => latest.current?.(message));
     return () => {
       stop();
       release();
     };
-  }, [claims, key, event, latest]);
+  }, [holds, opening, event, latest]);
 
-  const publish = usePublish(key);
+  const publish = usePublish(opening);
   // An interface has no index signature, so the compiler cannot see that it is JSON; the encoder does.
   return useCallback((payload, options) => publish(event, payload as Json, options), [publish, event]);
 }

@@ -1,10 +1,12 @@
-import type { ChoraleErrorLike, Conflict, Mutation, Patch, Rec, RecordStatus } from "@chorale/client";
+import type { Conflict, RecordStatus } from "@chorale/client";
+import { type InterviewNotes, type InterviewNotesSnapshot, type Note, openInterviewNotes } from "@chorale/client/notes";
 import { useMemo, useState } from "react";
-import { byTimeInRecording, extendEach, type Note, type NoteFields } from "./interviews.ts";
+import { useRealtimeContext } from "./context.ts";
+import { sourceOf } from "./held-store.ts";
+import type { Opening } from "./holds.ts";
 import { useConflicts } from "./use-client-event.ts";
-import { useCollection } from "./use-collection.ts";
-import { useConnection } from "./use-connection.ts";
 import { type PresenceState, type UsePresence, usePresence } from "./use-presence.ts";
+import { useHeld, useWrites } from "./use-store.ts";
 
 export interface InterviewNotesOptions {
   /** Undefined while the app does not know it yet: nothing is joined, and there are no notes. */
@@ -13,93 +15,58 @@ export interface InterviewNotesOptions {
   initialNotes?: readonly Note[];
   /** Somebody's concurrent edit of a note won over yours; both texts are in the conflict. */
   onConflict?: (conflict: Conflict) => void;
-  /** Takes part in the interview's presence with this state. Without it `presence` is empty and costs nothing. Read at first. */
+  /**
+   * Takes part in the interview's presence with this state, and renders this component when somebody's presence changes. A list of
+   * notes is better off without it, and with `usePresence` in the component that shows who is there.
+   */
   presence?: PresenceState;
 }
 
-export interface UseInterviewNotes {
+export interface UseInterviewNotes
+  extends Pick<InterviewNotesSnapshot, "isLoading" | "isConnected" | "error">,
+    Pick<InterviewNotes, "addNote" | "updateNote" | "deleteNote" | "restoreNote" | "dismiss"> {
   /** In the order of the recording, own unsettled writes included. A note is the same object until it changes. */
   readonly notes: readonly Note[];
-  /** True until the server's notes are there. */
-  readonly isLoading: boolean;
-  readonly isConnected: boolean;
-  readonly error: ChoraleErrorLike | undefined;
-  /** The note is in `notes` at once; `settled` says what the server made of it. */
-  readonly addNote: (note: NewNote) => Mutation;
-  readonly updateNote: (id: string, patch: Patch<NoteFields>) => Mutation;
-  readonly deleteNote: (id: string) => Mutation;
-  /** Undoes a deletion, also somebody else's; `patch` puts your text back in the same write. */
-  readonly restoreNote: (id: string, patch?: Patch<NoteFields>) => Mutation;
   /** Undefined when all writes to the note have settled; `failed` has the text of a refused one. */
   readonly noteStatus: (id: string) => RecordStatus | undefined;
-  /** Forgets a refused write. */
-  readonly dismiss: (id: string) => void;
+  /** Of whoever takes part; empty without the option `presence`. */
   readonly presence: UsePresence;
 }
 
-/** A note to be made. Without tags it has none. */
-export type NewNote = Omit<NoteFields, "tags"> & { id?: string; tags?: readonly string[] };
-
+const STORE = sourceOf((notes: InterviewNotes) => notes.store);
 const NO_NOTES: readonly Note[] = Object.freeze([]);
+const empty = (isLoading: boolean): InterviewNotesSnapshot =>
+  Object.freeze({
+    notes: NO_NOTES,
+    byId: new Map<string, Note>(),
+    status: new Map<string, never>(),
+    isLoading,
+    isConnected: false,
+    error: undefined,
+  });
+const NOTHING = empty(false);
+const LOADING = empty(true);
 
-/**
- * The notes of an interview, live: the collection `notes` of the channel `interview:{id}`. Everything it returns but `notes`,
- * `noteStatus`, `presence` and the flags is stable.
- */
+/** The notes of an interview, live, and what can be done to them. All functions but `noteStatus` are stable. */
 export function useInterviewNotesBroadcast(options: InterviewNotesOptions): UseInterviewNotes {
   const { interviewId, onConflict } = options;
   const channel = interviewId === undefined ? undefined : `interview:${interviewId}`;
-  const {
-    records,
-    status,
-    isLoading,
-    error,
-    add,
-    patch,
-    delete: remove,
-    restore,
-    dismiss,
-  } = useCollection<NoteFields>(channel, "notes");
-  const isConnected = useConnection((connection) => connection.isConnected);
-  const connectionError = useConnection((connection) => connection.error);
-  const presence = usePresence(options.presence && channel, options.presence);
+  const opening = useMemo(() => (interviewId === undefined ? undefined : openingOf(interviewId)), [interviewId]);
+  const snapshot = useHeld(opening, STORE, opening === undefined ? NOTHING : LOADING);
+  const { isLoading, isConnected, error, status } = snapshot;
   const initial = useInitialNotes(interviewId, options.initialNotes);
+  const notes = useMemo(() => (isLoading ? together(initial, snapshot) : snapshot.notes), [isLoading, initial, snapshot]);
+
+  const actions = useNoteActions(opening);
+  const presence = usePresence(options.presence && channel, options.presence);
   useConflicts((conflict) => {
     if (conflict.channel === channel && conflict.collection === "notes") onConflict?.(conflict);
   });
 
-  const toNote = useMemo(
-    () =>
-      extendEach((record: Rec<NoteFields>) => ({
-        interviewId: interviewId ?? "",
-        authorId: record.createdBy,
-        tags: record.tags ?? [],
-      })),
-    [interviewId],
-  );
-  const notes = useMemo(() => {
-    const live = records.map(toNote);
-    if (!isLoading || initial === NO_NOTES) return live.sort(byTimeInRecording);
-    const ids = new Set(live.map((note) => note.id));
-    return [...initial.filter((note) => !ids.has(note.id)), ...live].sort(byTimeInRecording);
-  }, [records, toNote, isLoading, initial]);
-
-  return useMemo(
-    () => ({
-      notes,
-      isLoading,
-      isConnected,
-      error: error ?? connectionError,
-      addNote: (note) => add({ ...note, tags: note.tags ?? [] }),
-      updateNote: patch,
-      deleteNote: remove,
-      restoreNote: restore,
-      noteStatus: (id) => status.get(id),
-      dismiss,
-      presence,
-    }),
-    [notes, isLoading, isConnected, error, connectionError, add, patch, remove, restore, status, dismiss, presence],
-  );
+  return useMemo(() => {
+    const noteStatus = (id: string) => status.get(id);
+    return { notes, isLoading, isConnected, error, noteStatus, presence, ...actions };
+  }, [notes, isLoading, isConnected, error, status, presence, actions]);
 }
 
 /** `useInterviewNotesBroadcast` by the interview's id. */
@@ -110,10 +77,40 @@ export function useInterviewNotesRealtime(
   return useInterviewNotesBroadcast({ ...options, interviewId });
 }
 
+function openingOf(interviewId: string): Opening<InterviewNotes> {
+  return {
+    key: `notes ${interviewId}`,
+    open: (client) => openInterviewNotes(client, interviewId),
+    close: (notes) => notes.close(),
+  };
+}
+
+function useNoteActions(opening: Opening<InterviewNotes> | undefined) {
+  const { holds } = useRealtimeContext();
+  const write = useWrites(opening);
+  return useMemo(
+    (): Pick<UseInterviewNotes, "addNote" | "updateNote" | "deleteNote" | "restoreNote" | "dismiss"> => ({
+      addNote: (note) => write("add a note", (notes) => notes.addNote(note)),
+      updateNote: (...args) => write("update a note", (notes) => notes.updateNote(...args)),
+      deleteNote: (id) => write("delete a note", (notes) => notes.deleteNote(id)),
+      restoreNote: (...args) => write("restore a note", (notes) => notes.restoreNote(...args)),
+      dismiss: (id) => opening && holds.peek(opening)?.dismiss(id),
+    }),
+    [holds, opening, write],
+  );
+}
+
 /** The first notes given for an interview: a caller may make a new array in each render. */
 function useInitialNotes(interviewId: string | undefined, given: readonly Note[] = NO_NOTES): readonly Note[] {
   const [initial, setInitial] = useState({ interviewId, notes: given });
   if (initial.interviewId === interviewId) return initial.notes;
   setInitial({ interviewId, notes: given });
   return given;
+}
+
+/** What the app brought along, and what was written since; both are in order. */
+function together(initial: readonly Note[], { notes, byId }: InterviewNotesSnapshot): readonly Note[] {
+  if (initial.length === 0) return notes;
+  const rest = initial.filter((note) => !byId.has(note.id));
+  return [...rest, ...notes].sort((a, b) => a.timestampMs - b.timestampMs || (a.id < b.id ? -1 : 1));
 }

@@ -1,9 +1,9 @@
 import type { Json, PresenceMember } from "@chorale/client";
 import { useEffect, useMemo } from "react";
-import { ofChannel } from "./claimed-store.ts";
-import { type ChannelRef, claimKey } from "./claims.ts";
 import { useRealtimeContext } from "./context.ts";
-import { useChannelStore, useLatest } from "./use-store.ts";
+import { sourceOf } from "./held-store.ts";
+import { type ChannelRef, type OpenedChannel, useOpening } from "./opened-channel.ts";
+import { useHeld, useLatest } from "./use-store.ts";
 
 /** What a member says of itself. */
 export type PresenceState = Record<string, Json>;
@@ -20,37 +20,34 @@ export interface UsePresence<P = PresenceState> {
 }
 
 const NOBODY: readonly PresenceMember[] = Object.freeze([]);
-const MEMBERS = ofChannel((channel) => channel.presence.members);
+const MEMBERS = sourceOf(({ channel }: OpenedChannel) => channel.presence.members);
 
 /**
  * Who is in a channel. With `initialState` the component takes part from its mount on; without, it watches until `set` is called.
- * A later `initialState` is not looked at: `update` says what changed.
+ * A later `initialState` is not looked at: `update` says what changed. What was said ends with the last component that uses the
+ * channel's presence.
  */
 export function usePresence<P extends object = PresenceState>(ref: ChannelRef, initialState?: P): UsePresence<P> {
-  const { claims } = useRealtimeContext();
-  const key = presenceKey(ref);
-  const members = useChannelStore(key, MEMBERS, NOBODY) as readonly PresenceMember<P>[];
+  const { holds } = useRealtimeContext();
+  const opening = useOpening(ref, true);
+  // What a state is, the app's own components agree on.
+  const members = useHeld(opening, MEMBERS, NOBODY) as readonly PresenceMember<P>[];
 
   const initial = useLatest(initialState);
   useEffect(() => {
-    if (key === undefined) return;
-    const { claim, release } = claims.hold(key);
-    if (initial.current !== undefined) claim.channel.presence.set(initial.current as PresenceState);
+    if (opening === undefined) return;
+    const { opened, release } = holds.hold(opening);
+    if (initial.current !== undefined) opened.channel.presence.set(initial.current as PresenceState);
     return release;
-  }, [claims, key, initial]);
+  }, [holds, opening, initial]);
 
   const actions = useMemo(() => {
-    const presence = () => (key === undefined ? undefined : claims.peek(key)?.channel.presence);
+    const presence = () => opening && holds.peek(opening)?.channel.presence;
     return {
       set: (state: P) => presence()?.set(state as PresenceState),
       update: (part: Partial<P>) => presence()?.update(part as PresenceState),
     };
-  }, [claims, key]);
+  }, [holds, opening]);
 
   return useMemo(() => ({ members, self: members.find((member) => member.isSelf), ...actions }), [members, actions]);
-}
-
-function presenceKey(ref: ChannelRef) {
-  if (ref === undefined) return undefined;
-  return claimKey(typeof ref === "string" ? { name: ref, presence: true } : { ...ref, presence: true });
 }

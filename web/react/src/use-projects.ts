@@ -1,37 +1,47 @@
+import { type OpenWorkspace, openWorkspace, type Project } from "@chorale/client/notes";
 import { useMemo } from "react";
-import type { Project, ProjectFields } from "./interviews.ts";
-import { type UseCollection, useCollection } from "./use-collection.ts";
+import { sourceOf } from "./held-store.ts";
+import type { Opening } from "./holds.ts";
+import { useHeld, useWrites } from "./use-store.ts";
 
-export interface UseProjects extends Pick<UseCollection<ProjectFields>, "isLoading" | "error"> {
+type Snapshot = ReturnType<OpenWorkspace["store"]["getSnapshot"]>;
+
+export interface UseProjects extends Pick<Snapshot, "isLoading" | "error"> {
   /** In the order they were made. */
   readonly projects: readonly Project[];
-  readonly addProject: UseCollection<ProjectFields>["add"];
-  readonly updateProject: UseCollection<ProjectFields>["patch"];
-  readonly deleteProject: UseCollection<ProjectFields>["delete"];
-  readonly restoreProject: UseCollection<ProjectFields>["restore"];
+  readonly addProject: OpenWorkspace["addProject"];
+  readonly updateProject: OpenWorkspace["updateProject"];
+  readonly deleteProject: OpenWorkspace["deleteProject"];
+  readonly restoreProject: OpenWorkspace["restoreProject"];
 }
 
-/** The workspace's projects: the collection `projects` of the channel `workspace:main`. */
+const WORKSPACE: Opening<OpenWorkspace> = {
+  key: "workspace",
+  open: openWorkspace,
+  close: (workspace) => workspace.close(),
+};
+const STORE = sourceOf((workspace: OpenWorkspace) => workspace.store);
+const LOADING: Snapshot = Object.freeze({
+  projects: Object.freeze([]),
+  byId: new Map<string, Project>(),
+  status: new Map<string, never>(),
+  isLoading: true,
+  isConnected: false,
+  error: undefined,
+});
+
+/** The workspace's projects, and what can be done to them. The functions are stable. */
 export function useProjects(): UseProjects {
-  const {
-    records,
-    isLoading,
-    error,
-    add,
-    patch,
-    delete: remove,
-    restore,
-  } = useCollection<ProjectFields>("workspace:main", "projects");
-  return useMemo(
-    () => ({
-      projects: records,
-      isLoading,
-      error,
-      addProject: add,
-      updateProject: patch,
-      deleteProject: remove,
-      restoreProject: restore,
+  const { projects, isLoading, error } = useHeld(WORKSPACE, STORE, LOADING);
+  const write = useWrites(WORKSPACE);
+  const actions = useMemo(
+    (): Omit<UseProjects, "projects" | "isLoading" | "error"> => ({
+      addProject: (project) => write("add a project", (workspace) => workspace.addProject(project)),
+      updateProject: (...args) => write("update a project", (workspace) => workspace.updateProject(...args)),
+      deleteProject: (id) => write("delete a project", (workspace) => workspace.deleteProject(id)),
+      restoreProject: (...args) => write("restore a project", (workspace) => workspace.restoreProject(...args)),
     }),
-    [records, isLoading, error, add, patch, remove, restore],
+    [write],
   );
+  return useMemo(() => ({ projects, isLoading, error, ...actions }), [projects, isLoading, error, actions]);
 }

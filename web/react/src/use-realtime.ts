@@ -1,8 +1,8 @@
 import type { ChoraleErrorLike, ConnectionStatus, RealtimeClient, Unsubscribe } from "@chorale/client";
+import type { Interview } from "@chorale/client/notes";
 import { useCallback, useMemo } from "react";
 import { useRealtimeContext } from "./context.ts";
 import { NO_INTERVIEWS } from "./interview-feed.ts";
-import type { Interview } from "./interviews.ts";
 import { useConnection } from "./use-connection.ts";
 import { useStore } from "./use-store.ts";
 

@@ -1,9 +1,9 @@
 import type { CollectionSnapshot, Rec, RecordShape, RecordStatus, Store } from "@chorale/client";
 import { useMemo } from "react";
-import type { Source } from "./claimed-store.ts";
-import { type ChannelRef, claimKey } from "./claims.ts";
-import { ofCollection } from "./use-collection.ts";
-import { useChannelStore } from "./use-store.ts";
+import type { Source } from "./held-store.ts";
+import { type ChannelRef, type OpenedChannel, useOpening } from "./opened-channel.ts";
+import { collectionSource } from "./use-collection.ts";
+import { useHeld } from "./use-store.ts";
 
 /**
  * One record, or undefined while it is not there (not loaded, deleted, never made, `id` undefined). The component renders only when
@@ -15,34 +15,34 @@ export function useRecord<T extends RecordShape>(
   id: string | undefined,
 ): Rec<T> | undefined {
   const source = useMemo(
-    () => selected(ofCollection<T>(collection), ({ byId }) => (id === undefined ? undefined : byId.get(id))),
+    () => part(collectionSource<T>(collection), ({ byId }) => (id === undefined ? undefined : byId.get(id))),
     [collection, id],
   );
-  return useChannelStore(claimKey(ref), source, undefined);
+  return useHeld(useOpening(ref), source, undefined);
 }
 
 /** How the writes to one record stand; undefined when all have settled. The component renders only when that changes. */
 export function useRecordStatus(ref: ChannelRef, collection: string, id: string | undefined): RecordStatus | undefined {
   const source = useMemo(
-    () => selected(ofCollection(collection), ({ status }) => (id === undefined ? undefined : status.get(id))),
+    () => part(collectionSource(collection), ({ status }) => (id === undefined ? undefined : status.get(id))),
     [collection, id],
   );
-  return useChannelStore(claimKey(ref), source, undefined);
+  return useHeld(useOpening(ref), source, undefined);
 }
 
-function selected<T extends RecordShape, S>(
-  source: Source<CollectionSnapshot<T>>,
+function part<T extends RecordShape, S>(
+  whole: Source<OpenedChannel, CollectionSnapshot<T>>,
   select: (snapshot: CollectionSnapshot<T>) => S | undefined,
-): Source<S | undefined> {
-  const part = ({ subscribe, getSnapshot }: Store<CollectionSnapshot<T>>): Store<S | undefined> => ({
+): Source<OpenedChannel, S | undefined> {
+  const selected = ({ subscribe, getSnapshot }: Store<CollectionSnapshot<T>>): Store<S | undefined> => ({
     subscribe,
     getSnapshot: () => select(getSnapshot()),
   });
   return {
-    open: (claim) => part(source.open(claim)),
-    peek: (claim) => {
-      const whole = source.peek(claim);
-      return whole && part(whole);
+    open: (opened) => selected(whole.open(opened)),
+    peek: (opened) => {
+      const store = whole.peek(opened);
+      return store && selected(store);
     },
   };
 }

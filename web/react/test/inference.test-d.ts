@@ -76,9 +76,9 @@ test("interview notes have the same type by options and by id", () => {
   expectTypeOf(useInterviewNotesRealtime).returns.toEqualTypeOf<ReturnType<typeof useInterviewNotesBroadcast>>();
   const { notes, addNote } = useInterviewNotesBroadcast({ interviewId: undefined });
   expectTypeOf(notes).toEqualTypeOf<readonly Note[]>();
-  addNote({ content: "x", timestampMs: 0 });
+  addNote({ content: "x", timestampMs: 0, authorName: "Ada" });
   // @ts-expect-error a note without its time in the recording
-  addNote({ content: "x" });
+  addNote({ content: "x", authorName: "Ada" });
 });
 
 test("the app's frame gets interviews, projects and why they are missing", () => {

@@ -14,7 +14,8 @@ import { note } from "./notes.ts";
 import { within } from "./within.tsx";
 
 const interview = (id: string) => record<InterviewFields>(id, { title: `interview ${id}`, status: "planned" });
-const noteRecord = (id: string, timestampMs: number) => record<NoteFields>(id, { content: id, timestampMs, tags: [] });
+const noteRecord = (id: string, timestampMs: number) =>
+  record<NoteFields>(id, { content: id, timestampMs, tags: [], authorName: "Ada", kind: "note" });
 
 describe("useRealtime", () => {
   test("shows the interviews of the subscribed projects, each with its project", () => {
@@ -146,7 +147,7 @@ describe("useInterviewNotesBroadcast", () => {
     expect(told).toEqual(["here"]);
   });
 
-  test("takes part in presence when it is given a state, and joins without it otherwise", () => {
+  test("takes part in presence when it is given a state, and says nothing of itself otherwise", () => {
     const client = new FakeClient();
     renderHook(() => useInterviewNotesBroadcast({ interviewId: "1", presence: { name: "Ada" } }), { wrapper: within(client) });
     renderHook(() => useInterviewNotesBroadcast({ interviewId: "2" }), { wrapper: within(client) });
@@ -158,7 +159,7 @@ describe("useInterviewNotesBroadcast", () => {
     const client = new FakeClient();
     const { result } = renderHook(() => useInterviewNotesBroadcast({ interviewId: "1" }), { wrapper: within(client) });
     act(() => {
-      result.current.addNote({ id: "n", content: "first", timestampMs: 0 });
+      result.current.addNote({ id: "n", content: "first", timestampMs: 0, authorName: "Ada" });
     });
     expect(result.current.notes).toMatchObject([{ id: "n", content: "first", tags: [] }]);
     act(() => {
@@ -170,7 +171,7 @@ describe("useInterviewNotesBroadcast", () => {
     });
     expect(result.current.notes).toEqual([]);
     act(() => {
-      result.current.restoreNote("n", { content: "back", timestampMs: 0, tags: [] });
+      result.current.restoreNote("n", { content: "back", timestampMs: 0 });
     });
     expect(result.current.notes).toMatchObject([{ content: "back" }]);
   });

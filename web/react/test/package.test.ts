@@ -17,6 +17,6 @@ test("the package is a client boundary of at most 3.5 KB, and brings neither Rea
   const code = await bundled();
   expect(code).toMatch(/^"use client";/);
   const imported = [...code.matchAll(/\bfrom\s*"([^"]+)"/g)].map(([, name]) => name);
-  expect(imported.sort()).toEqual(["@chorale/client", "react", "react/jsx-runtime"]);
+  expect(imported.sort()).toEqual(["@chorale/client", "@chorale/client/notes", "react", "react/jsx-runtime"]);
   expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(3_500);
 });

@@ -23,7 +23,7 @@ function Interview({ id }: { id: string }) {
       </ul>
       <button
         type="button"
-        onClick={() => addNote({ content: "Pricing is confusing", timestampMs: 61_000, tags: ["pricing"] })}
+        onClick={() => addNote({ content: "Pricing is confusing", timestampMs: 61_000, authorName: "Ada" })}
       >
         Add
       </button>
