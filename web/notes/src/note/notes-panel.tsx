@@ -76,7 +76,7 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
               isRefused={status === "refused"}
               isLive={isLive}
               hasNotes={all.length > 0}
-              hasMatches={shown.length > 0}
+              hasMatches={shown.length > 0 || editing !== undefined}
               onClear={() => setFilter(EVERYTHING)}
             />
             <Timeline
