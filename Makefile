@@ -72,6 +72,7 @@ lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript.
 test-go: ## Go tests with the race detector.
 	@scripts/need go cc
 	go test -race ./...
+	go test -run Alloc ./internal/hub # budgets hold without the race detector
 
 .PHONY: test-web
 test-web: $(client) $(react) web/react/compat/react18/$(installed) ## Tests of the SDKs and the app, with React 19 and 18.

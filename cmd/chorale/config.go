@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -43,7 +44,7 @@ func (y *yamlResolver) Validate(app *kong.Application) error {
 // Resolve implements kong.Resolver.
 func (y *yamlResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	value, ok := y.values[flag.Name]
-	if !ok {
+	if !ok || inEnvironment(flag) {
 		return nil, nil
 	}
 	if list, isList := value.([]any); isList {
@@ -54,4 +55,15 @@ func (y *yamlResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (
 		return strings.Join(parts, ","), nil
 	}
 	return fmt.Sprint(value), nil
+}
+
+// inEnvironment says whether the environment sets a flag, which is stronger than
+// the file; kong asks resolvers all the same.
+func inEnvironment(flag *kong.Flag) bool {
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return true
+		}
+	}
+	return false
 }
