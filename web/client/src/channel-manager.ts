@@ -48,6 +48,13 @@ export class Manager implements ChannelManager {
     checkName(options.name);
     if (this.#options.connection.isClosed) throw new ChoraleError("client_closed", "the client was closed");
     const key = keyOf(options);
+    if (this.#shared.has(keyOf({ ...options, private: options.private === false }))) {
+      // They would be one topic on one socket, and joining the one would end the other (J2).
+      throw new ChoraleError(
+        "channel_kind",
+        `channel ${options.name} is claimed as ${options.private === false ? "private" : "public"}`,
+      );
+    }
     let shared = this.#shared.get(key);
     if (!shared) {
       shared = this.#begin(options);
@@ -179,6 +186,7 @@ class Claim implements Channel {
 
   /** Listeners end with their claim. */
   #own(stop: Unsubscribe): Unsubscribe {
+    if (this.#released) stop();
     const ended = () => {
       this.#listeners.delete(ended);
       stop();

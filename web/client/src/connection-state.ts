@@ -53,6 +53,8 @@ export type Effect =
 export interface Input {
   readonly now: number;
   readonly roll: number;
+  /** Nobody looks: whoever does not hurry leaves room for those who wait. */
+  readonly isHidden: boolean;
 }
 
 export interface Transition {
@@ -76,6 +78,8 @@ const CAP_MS = 30_000;
 /** For servers that have no room: slower, and for longer. */
 const SLOW_BASE_MS = 2_000;
 const SLOW_CAP_MS = 300_000;
+/** A hidden tab waits so many times longer; becoming visible cuts that short. */
+const HIDDEN_FACTOR = 3;
 /** After a hint the wait is cut to at most this. */
 const HINT_MS = 500;
 
@@ -83,6 +87,9 @@ const HINT_MS = 500;
 export function backoffMs(attempt: number, roll: number, base = BASE_MS, cap = CAP_MS): number {
   return MIN_MS + roll * Math.min(cap, base * 2 ** Math.min(attempt, 20));
 }
+
+const patience = (trail: Trail, input: Input, base = BASE_MS, cap = CAP_MS): number =>
+  backoffMs(trail.attempt, input.roll, base, cap) * (input.isHidden ? HIDDEN_FACTOR : 1);
 
 const stay = (state: ConnectionState): Transition => ({ state, effects: [] });
 const go = (state: ConnectionState, ...effects: Effect[]): Transition => ({ state, effects });
@@ -103,13 +110,13 @@ function afterLoss(trail: Trail, event: EventOf<"lost">, input: Input): Transiti
     return wait({ ...trail, reauthed: true }, input.roll * MIN_MS, reason, input);
   }
   if (event.code === 1012) {
-    const drainMs = Number(/drainMs=(\d+)/.exec(event.reason)?.[1] ?? 1000);
+    const drainMs = Math.min(SLOW_CAP_MS, Number(/drainMs=(\d+)/.exec(event.reason)?.[1] ?? 1000));
     return wait(trail, input.roll * drainMs, reason, input);
   }
   if (event.code === 4290 || event.code === 1013) {
-    return wait(trail, backoffMs(trail.attempt, input.roll, SLOW_BASE_MS, SLOW_CAP_MS), reason, input);
+    return wait(trail, patience(trail, input, SLOW_BASE_MS, SLOW_CAP_MS), reason, input);
   }
-  return wait(trail, backoffMs(trail.attempt, input.roll), reason, input);
+  return wait(trail, patience(trail, input), reason, input);
 }
 
 const table: Table = {
@@ -131,7 +138,7 @@ const table: Table = {
     unneeded: (s) => idle(s.trail),
     token: (s) => go({ name: "opening", trail: s.trail }, { do: "openSocket" }),
     tokenFailed: (s, e, input) =>
-      wait(s.trail, backoffMs(s.trail.attempt, input.roll), { code: "token_unavailable", message: e.message }, input),
+      wait(s.trail, patience(s.trail, input), { code: "token_unavailable", message: e.message }, input),
     opened: stay,
     lost: stay,
     stable: stay,

@@ -13,6 +13,8 @@ const OPEN_MS = 10_000;
 const STABLE_MS = 10_000;
 /** How long a refresh of the token that failed waits for the next try. */
 const TOKEN_RETRY_MS = 5_000;
+/** Between two refreshes at least. */
+const TOKEN_LEAST_MS = 1_000;
 
 type TimerName = "retry" | "beat" | "answer" | "open" | "stable" | "blip" | "token";
 
@@ -30,18 +32,20 @@ export class Connection {
   readonly #platform: Platform;
   readonly #endpoint: string;
   #state: ConnectionState = { name: "idle", trail: FRESH };
+  /** What happened while an event was being handled. One is handled at a time, whatever listeners do. */
+  readonly #inbox: ConnectionEvent[] = [];
+  #isHandling = false;
   #needs = 0;
 
   /** Late events of a socket or a token that is not the current one any more are ignored by this number. */
   #generation = 0;
+  #token = "";
   #socket: SocketLike | undefined;
   #ref = 0;
   readonly #replies = new Map<string, (reply: Reply) => void>();
 
-  #lastHeard = 0;
   #beatSentAt: number | undefined;
   #latencyMs: number | undefined;
-  #disconnectedAt: number | undefined;
   #unhint: Unsubscribe | undefined;
   readonly #timers = new Map<TimerName, unknown>();
 
@@ -139,8 +143,23 @@ export class Connection {
   }
 
   #dispatch(event: ConnectionEvent): void {
+    this.#inbox.push(event);
+    if (this.#isHandling) return;
+    this.#isHandling = true;
+    try {
+      for (let due = this.#inbox.shift(); due; due = this.#inbox.shift()) this.#handle(due);
+    } finally {
+      this.#isHandling = false;
+    }
+  }
+
+  #handle(event: ConnectionEvent): void {
     const before = this.#state;
-    const { state, effects } = next(before, event, { now: this.#platform.now(), roll: this.#platform.random() });
+    const { state, effects } = next(before, event, {
+      now: this.#platform.now(),
+      roll: this.#platform.random(),
+      isHidden: !this.#platform.isVisible(),
+    });
     this.#state = state;
     if (state.name !== before.name) this.#crossed(before, state);
     for (const effect of effects) this.#run(effect);
@@ -151,12 +170,7 @@ export class Connection {
   /** What every change of state entails, whatever caused it. */
   #crossed(from: ConnectionState, to: ConnectionState): void {
     if (from.name === "idle") this.#unhint ??= this.#platform.onHint((hint) => this.#hinted(hint));
-    if (to.name === "idle" || to.name === "closed") {
-      this.#unhint?.();
-      this.#unhint = undefined;
-    }
     if (to.name === "open") {
-      this.#disconnectedAt = undefined;
       this.#stop("open");
       this.#stop("blip");
       this.#start("stable", STABLE_MS, () => this.#dispatch({ type: "stable" }));
@@ -168,9 +182,13 @@ export class Connection {
       for (const timer of ["stable", "beat", "answer", "token"] as const) this.#stop(timer);
       this.#replies.clear();
       this.#latencyMs = undefined;
-      this.#disconnectedAt = this.#platform.now();
       this.#start("blip", this.#options.blipMs, () => this.#publish());
       this.#downs.tell();
+    }
+    if (to.name === "idle" || to.name === "closed") {
+      this.#unhint?.();
+      this.#unhint = undefined;
+      for (const timer of [...this.#timers.keys()]) this.#stop(timer);
     }
   }
 
@@ -180,7 +198,8 @@ export class Connection {
         void this.#fetchToken(effect.fresh);
         return;
       case "openSocket":
-        return; // done by fetchToken's continuation, which has the token
+        this.#openSocket();
+        return;
       case "dropSocket":
         this.#dropSocket(1000, "");
         return;
@@ -202,21 +221,21 @@ export class Connection {
     const generation = ++this.#generation;
     try {
       const token = await (fresh ? this.#options.tokens.fresh() : this.#options.tokens.get());
-      if (generation !== this.#generation || this.#state.name !== "fetching") return;
+      if (generation !== this.#generation) return;
+      this.#token = token;
       this.#dispatch({ type: "token" });
-      this.#openSocket(token);
     } catch (error) {
       if (generation !== this.#generation) return;
       this.#dispatch({ type: "tokenFailed", message: error instanceof Error ? error.message : String(error) });
     }
   }
 
-  #openSocket(token: string): void {
+  #openSocket(): void {
     const generation = ++this.#generation;
     const current = () => generation === this.#generation;
     let socket: SocketLike;
     try {
-      socket = this.#platform.openSocket(`${this.#endpoint}&apikey=${encodeURIComponent(token)}`);
+      socket = this.#platform.openSocket(`${this.#endpoint}&apikey=${encodeURIComponent(this.#token)}`);
     } catch (error) {
       this.#dispatch({ type: "lost", code: 4000, reason: error instanceof Error ? error.message : String(error) });
       return;
@@ -238,7 +257,6 @@ export class Connection {
   }
 
   #heard(data: string): void {
-    this.#lastHeard = this.#platform.now();
     this.#stop("answer");
     if (this.#state.name === "opening") this.#dispatch({ type: "opened" });
     let frame: Frame;
@@ -291,10 +309,8 @@ export class Connection {
     this.#beatSentAt = this.#platform.now();
     this.#send("phoenix", "heartbeat", "{}", null);
     if (this.#timers.has("answer") || this.#state.name !== "open") return;
-    const asked = this.#platform.now();
-    this.#start("answer", ANSWER_MS, () => {
-      if (this.#lastHeard < asked) this.#lose("the server has been silent for 10 s");
-    });
+    // Whatever is heard stops this timer.
+    this.#start("answer", ANSWER_MS, () => this.#lose("the server has been silent for 10 s"));
   }
 
   #pong(): void {
@@ -319,7 +335,8 @@ export class Connection {
   #scheduleToken(inMs?: number): void {
     const at = this.#options.tokens.refreshAt;
     if (inMs === undefined && at === undefined) return;
-    const ms = inMs ?? Math.max(0, (at ?? 0) - this.#platform.now());
+    // Not ever faster for somebody who is handed the same token again.
+    const ms = inMs ?? Math.max(TOKEN_LEAST_MS, (at ?? 0) - this.#platform.now());
     // Timers hold 31 bits; a token that is good for longer is looked at again.
     this.#start("token", Math.min(ms, 2 ** 30), () => void this.#refreshToken());
   }
@@ -361,15 +378,11 @@ export class Connection {
 
   #publish(): void {
     const state = this.#state;
-    if (state.name === "closed") for (const name of [...this.#timers.keys()]) this.#stop(name);
     const status = statusOf(state, this.#platform.isOnline());
-    const blip =
-      this.#disconnectedAt !== undefined &&
-      this.#platform.now() - this.#disconnectedAt < this.#options.blipMs &&
-      this.#needs > 0;
+    const isBlip = this.#timers.has("blip");
     const snapshot: ConnectionSnapshot = {
       status,
-      isConnected: status === "connected" || (blip && (status === "reconnecting" || status === "offline")),
+      isConnected: status === "connected" || (isBlip && (status === "reconnecting" || status === "offline")),
       attempt: state.name === "closed" ? 0 : state.trail.attempt,
       ...(state.name === "waiting" && { retryAt: state.until }),
       ...(this.#latencyMs !== undefined && { latencyMs: this.#latencyMs }),

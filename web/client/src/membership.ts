@@ -1,4 +1,5 @@
 /** One channel of this client: its join, its position in the log, and what it hands to messages, presence and records. */
+import { byteLength } from "./collection/json";
 import type { ChannelStore, StoreHost } from "./collection/seam";
 import { createChannelStore } from "./collection/store";
 import type { Connection } from "./connection";
@@ -40,6 +41,8 @@ const JOIN_MS = 10_000;
 const REFUSED_RETRY_MS = 30_000;
 /** Own messages whose echo is not to be delivered, remembered by id. */
 const OWN_KEPT = 2_000;
+/** Room for refs, topic and event around a payload. Bytes. */
+const FRAME_MARGIN = 1_024;
 
 /** Codes of refusals that a new token may cure. */
 const TOKEN_CODES: ReadonlySet<string> = new Set([
@@ -87,6 +90,8 @@ export class Membership {
   readonly #own = new Recent(OWN_KEPT);
 
   #wishes: Wishes = { presence: false, self: false };
+  /** Once asked for, presence stays: joining again only to see less is not worth it. */
+  #hasPresence = false;
   #clientId: string;
   #joinRef: string | undefined;
   #joined = false; // the server has said yes
@@ -96,11 +101,15 @@ export class Membership {
   #generation = 0;
   #timer: unknown;
   #rejoin: unknown;
+  /** What the next join resumes from. It moves while the channel is live: a catch-up that was cut short is begun again. */
   #position: Position | undefined;
+  /** The highest offset that was handed on, so that what comes again with the next catch-up is not. */
+  #delivered = 0;
   #limits: Joined["limits"] = { recordBytes: 262_144, frameBytes: 5_000_000 };
   #clockOffsetMs = 0;
   #subject = "";
-  #closed = false;
+  /** Why nothing happens here any more. */
+  #ended: ChoraleError | undefined;
 
   constructor(name: string, isPrivate: boolean, deps: MembershipDeps) {
     this.name = name;
@@ -120,7 +129,10 @@ export class Membership {
       untrack: () => this.#joined && this.#push("presence", '{"type":"presence","event":"untrack"}'),
       platform,
       report,
-      onWanted: () => this.#rejoinSoon(),
+      onWanted: () => {
+        this.#hasPresence = true;
+        this.#rejoinSoon();
+      },
     });
     this.records = createChannelStore(this.#host());
   }
@@ -133,6 +145,7 @@ export class Membership {
 
   setWishes(wishes: Wishes): void {
     this.#wishes = wishes;
+    this.#hasPresence ||= wishes.presence;
     this.#rejoinSoon();
   }
 
@@ -144,24 +157,33 @@ export class Membership {
     return this.#handlers.use(handler);
   }
 
-  publish(event: string, payload: Json, options: PublishOptions & { ack: boolean }): Promise<{ id: string; offset?: number }> {
+  async publish(
+    event: string,
+    payload: Json,
+    options: PublishOptions & { ack: boolean },
+  ): Promise<{ id: string; offset?: number }> {
     const id = options.id ?? this.#deps.platform.uuid();
-    if (this.#closed) return Promise.reject(new ChoraleError("client_closed", "the client was closed"));
-    this.#own.add(id);
-    if (options.ephemeral) {
-      if (this.#live) this.#push("broadcast", broadcastJson(event, payload, { id, ephemeral: true }));
-      return Promise.resolve({ id });
+    const { status, error } = this.status.getSnapshot();
+    if (this.#ended) throw this.#ended;
+    if (status === "refused" && error) throw error;
+    const { ephemeral = false, ack } = options;
+    const payloadJson = broadcastJson(event, payload, { id, ...(ephemeral && { ephemeral }) });
+    if (byteLength(payloadJson) + FRAME_MARGIN > this.#limits.frameBytes) {
+      throw new ChoraleError("payload_too_large", `a frame holds ${this.#limits.frameBytes} bytes at most`);
     }
-    return this.#queue.publish(id, event, payload, options.ack);
+    this.#own.add(id);
+    if (!ephemeral) return this.#queue.publish(id, payloadJson, ack);
+    if (this.#live) this.#push("broadcast", payloadJson);
+    return { id };
   }
 
   /** Leaves, and forgets nothing but the membership: the records stay shown until the object is let go. */
-  close(error?: ChoraleError): void {
-    if (this.#closed) return;
+  close(error = new ChoraleError("channel_released", `channel ${this.name} was released`)): void {
+    if (this.#ended) return;
     if (this.#joined) this.#push("phx_leave", "{}");
     this.onDown();
-    this.#closed = true;
-    this.#queue.close(error ?? new ChoraleError("channel_released", `channel ${this.name} was released`));
+    this.#ended = error;
+    this.#queue.close(error);
     this.records.onClosed();
     this.#show("closed");
   }
@@ -201,10 +223,10 @@ export class Membership {
   }
 
   async #join(fresh = false): Promise<void> {
-    if (this.#closed || !this.#deps.connection.isOpen) return;
+    if (this.#ended || !this.#deps.connection.isOpen) return;
     this.#endIncarnation();
     const generation = this.#generation;
-    const current = () => generation === this.#generation && !this.#closed;
+    const current = () => generation === this.#generation && !this.#ended;
     this.#show(this.status.getSnapshot().isSynced ? "rejoining" : "joining");
     let token: string;
     try {
@@ -231,7 +253,7 @@ export class Membership {
   #config(): string {
     return JSON.stringify({
       broadcast: { ack: true, self: true },
-      presence: { enabled: this.#wishes.presence || this.presence.wanted, key: this.#deps.clientId },
+      presence: { enabled: this.#hasPresence, key: this.#deps.clientId },
       private: this.isPrivate,
       collections: this.records.names(),
       client: this.#clientId,
@@ -261,8 +283,9 @@ export class Membership {
     this.#subject = joined.sub;
     this.#limits = joined.limits;
     this.#clockOffsetMs = joined.now - this.#deps.platform.now();
+    if (!joined.resumed) this.#delivered = 0; // what follows is counted anew
     if (this.#position && !joined.resumed) {
-      this.#position = undefined; // what follows is counted anew
+      this.#position = undefined;
       const reason = resyncReason(joined.reason);
       this.#handlers.resync(reason);
       this.#deps.emit("resync", { channel: this.name, reason });
@@ -282,6 +305,7 @@ export class Membership {
     }
     this.#endIncarnation();
     this.records.onClosed({ code: error.code, message: error.message });
+    this.#queue.close(failure);
     this.#show("refused", failure);
     this.#timer = this.#deps.platform.setTimeout(() => void this.#join(), REFUSED_RETRY_MS);
   }
@@ -296,7 +320,7 @@ export class Membership {
 
   /** Joins again when what is wanted is not what was joined with. In a moment, because wishes come in handfuls. */
   #rejoinSoon(): void {
-    if (this.#closed || this.#rejoin !== undefined || this.#joinRef === undefined) return;
+    if (this.#ended || this.#rejoin !== undefined || this.#joinRef === undefined) return;
     this.#rejoin = this.#deps.platform.setTimeout(() => {
       this.#rejoin = undefined;
       if (this.#joinRef !== undefined && this.#config() !== this.#joinedWith) void this.#join();
@@ -375,18 +399,18 @@ export class Membership {
     if (!isEcho) this.#messages.tell(message);
   }
 
-  /** Moves the position on; false when the offset was seen before. */
+  /** Whether this offset is new. */
   #seen(offset: number): boolean {
-    if (!this.#position) return true; // before the first synced the server sends each thing once
-    if (offset <= this.#position.offset) return false;
-    this.#position = { epoch: this.#position.epoch, offset };
+    if (offset <= this.#delivered) return false;
+    this.#delivered = offset;
+    if (this.#live && this.#position) this.#position = { epoch: this.#position.epoch, offset };
     return true;
   }
 
   #synced(payload: unknown): void {
     const synced = decodeSynced(payload);
-    const offset = this.#position?.epoch === synced.epoch ? Math.max(this.#position.offset, synced.offset) : synced.offset;
-    this.#position = { epoch: synced.epoch, offset };
+    this.#delivered = Math.max(this.#delivered, synced.offset);
+    this.#position = { epoch: synced.epoch, offset: this.#delivered };
     this.#live = true;
     this.#attempt = 0;
     this.records.onSynced(synced);

@@ -1,11 +1,14 @@
 /** What one channel's members say of themselves, and what this client says. */
-import { toJson } from "./collection/json";
+import { byteLength, toJson } from "./collection/json";
+import { ChoraleError } from "./errors";
 import { applyDiff, decodeDiff, decodeState, membersOf, type Roster, type RosterDiff } from "./presence-roster";
 import { type Report, ValueStore } from "./store";
 import type { Json, Platform, Presence, PresenceMember, Store } from "./types";
 
 /** Between two tracks at least; a cursor looks smooth at ten a second. */
 const INTERVAL_MS = 100;
+/** What the server takes. */
+const MAX_BYTES = 16_384;
 /** Diffs that may wait for their state. The state follows a join at once (J1), so more than a few mean that none will come. */
 const MAX_EARLY = 1_000;
 
@@ -49,8 +52,12 @@ export class PresenceState implements Presence {
   // ---- what this client says
 
   readonly set = (state: Record<string, Json>): void => {
+    const own = (toJson(state) ?? {}) as Record<string, Json>; // the JSON of an object is an object
+    if (byteLength(JSON.stringify(own)) > MAX_BYTES) {
+      throw new ChoraleError("payload_too_large", "what a member says of itself is limited to 16 KiB");
+    }
     const wasWanted = this.wanted;
-    this.#own = (toJson(state) ?? {}) as Record<string, Json>; // the JSON of an object is an object
+    this.#own = own;
     this.#tell();
     if (!wasWanted) this.#deps.onWanted?.();
   };

@@ -1,10 +1,14 @@
-/** Messages on their way into the log: sent again with the same id until they are acknowledged (B2), so that each is logged once. */
+/**
+ * Messages on their way into the log: sent again with the same id until they are acknowledged (B2), so that each is logged once.
+ * What nobody waits for (`ack: false`) is sent again as well; its promise is done with when it was handed to the socket.
+ */
 import { ChoraleError } from "./errors";
 import type { Reply } from "./protocol";
 import type { Json, Platform } from "./types";
 
 const MAX_MESSAGES = 1_000;
-const MAX_BYTES = 1_000_000;
+/** Of JSON; a single message may have more. */
+const MAX_CHARS = 1_000_000;
 /** How many may be on the wire without an answer. */
 const WINDOW = 32;
 const RETRY_MS = 1_000;
@@ -14,6 +18,7 @@ type Send = (payloadJson: string, onReply: (reply: Reply) => void) => boolean;
 interface Waiting {
   readonly id: string;
   readonly payloadJson: string;
+  readonly ack: boolean;
   sent: boolean;
   readonly resolve: (acked: { id: string; offset?: number }) => void;
   readonly reject: (error: ChoraleError) => void;
@@ -31,18 +36,17 @@ export class PublishQueue {
     this.#send = send;
   }
 
-  publish(id: string, event: string, payload: Json, ack: boolean): Promise<{ id: string; offset?: number }> {
-    const payloadJson = broadcastJson(event, payload, { id });
-    if (this.#waiting.length >= MAX_MESSAGES || this.#bytes + payloadJson.length > MAX_BYTES) {
+  publish(id: string, payloadJson: string, ack: boolean): Promise<{ id: string; offset?: number }> {
+    const isFull = this.#waiting.length >= MAX_MESSAGES || this.#bytes + payloadJson.length > MAX_CHARS;
+    if (isFull && this.#waiting.length > 0) {
       return Promise.reject(
         new ChoraleError("queue_full", `${this.#waiting.length} messages wait to be sent already`, { retryable: true }),
       );
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ id, payloadJson, sent: false, resolve, reject });
+      this.#waiting.push({ id, payloadJson, ack, sent: false, resolve, reject });
       this.#bytes += payloadJson.length;
       this.flush();
-      if (!ack) resolve({ id });
     });
   }
 
@@ -53,6 +57,7 @@ export class PublishQueue {
       if (message.sent) continue;
       message.sent = this.#send(message.payloadJson, (reply) => this.#answered(message, reply));
       if (!message.sent) return;
+      if (!message.ack) message.resolve({ id: message.id });
     }
   }
 
@@ -63,7 +68,7 @@ export class PublishQueue {
     this.#retry = undefined;
   }
 
-  /** Nothing will be sent any more. */
+  /** What waits will not be sent. */
   close(error: ChoraleError): void {
     this.onDown();
     this.#bytes = 0;

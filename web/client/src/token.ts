@@ -8,8 +8,7 @@ const REFRESH_BEFORE_MS = 60_000;
 
 interface Held {
   readonly token: string;
-  /** ms since 1970; Infinity when the token does not say. */
-  readonly expiresAt: number;
+  /** ms since 1970; Infinity when the token does not say when it expires, or this clock cannot tell. */
   readonly refreshAt: number;
 }
 
@@ -68,7 +67,9 @@ export class TokenSource {
 function hold(token: string, now: number): Held {
   const expiresAt = expiryOf(token);
   const life = expiresAt - now;
-  return { token, expiresAt, refreshAt: expiresAt - Math.min(REFRESH_BEFORE_MS, life / 5) };
+  // A new token that seems to have expired says that this clock is wrong. Whether it is good is for the server to say.
+  const refreshAt = life > 0 ? expiresAt - Math.min(REFRESH_BEFORE_MS, life / 5) : Number.POSITIVE_INFINITY;
+  return { token, refreshAt };
 }
 
 /** When a JWT expires, ms since 1970; Infinity when it does not say. The signature is the server's business. */

@@ -3,7 +3,7 @@ export function createUuid(now: () => number, random: () => number): () => strin
   let lastMs = 0;
   let sequence = 0;
   return () => {
-    const ms = now();
+    const ms = Math.floor(now());
     if (ms > lastMs) {
       lastMs = ms;
       sequence = Math.floor(random() * 0x400); // room to count up
