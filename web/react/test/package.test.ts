@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 /** The package as it is published, but for types, and minified as an app's bundler would. */
 async function bundled(): Promise<string> {
   const cwd = fileURLToPath(new URL("..", import.meta.url));
-  const [bundle] = await build({ cwd, dts: false, write: false, minify: true, logLevel: "silent" });
+  const [bundle] = await build({ cwd, dts: false, write: false, clean: false, minify: true, logLevel: "silent" });
   const [chunk, ...others] = bundle?.chunks ?? [];
   if (chunk?.type !== "chunk" || others.length > 0) throw new Error("expected one chunk");
   return chunk.code;

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
 
-test("the sample in the README is the one that the compiler and a test have seen", () => {
+test("the sample in the README is the one that the compiler has seen", () => {
   const [, sample] = read("../README.md").match(/```tsx\n(.*?)```/s) ?? [];
   expect(sample).toBe(read("readme-sample.tsx"));
 });

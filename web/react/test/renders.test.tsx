@@ -1,4 +1,5 @@
 import { act, render, renderHook } from "@testing-library/react";
+import * as React from "react";
 import { memo, useLayoutEffect } from "react";
 import { describe, expect, test } from "vitest";
 import {
@@ -117,6 +118,23 @@ describe("renders", () => {
     rendered.length = 0;
     act(() => items.set({ ...collectionOf(ten), status: new Map([["i2", pending]]) }));
     expect(rendered).toEqual(["i2: 1"]);
+  });
+
+  test.runIf("Activity" in React)("a hidden tree that renders again goes on showing what it showed", () => {
+    const client = new FakeClient();
+    client.channel("list").collection("items").set(collectionOf(ten));
+    function List({ title }: { title: string }) {
+      return <p>{`${title}: ${useCollection<Item>("list", "items").records.length}`}</p>;
+    }
+    const tree = (mode: "visible" | "hidden", title: string) => (
+      <React.Activity mode={mode}>
+        <List title={title} />
+      </React.Activity>
+    );
+    const { container, rerender } = render(tree("visible", "first"), { wrapper: within(client) });
+    rerender(tree("hidden", "second"));
+    expect(client.channels.list()).toEqual([]);
+    expect(container.textContent).toBe("second: 10");
   });
 
   test("[trap 36] what changes between render and subscription is seen", () => {
