@@ -90,9 +90,11 @@ export class Sender {
   }
 
   #onRefusal(entry: FrozenEntry, refusal: WireRefusal, sent: number): void {
+    if (this.#onTheWay.get(entry.frozen.n) !== sent) return; // was sent again since: that has an answer of its own
     this.#onTheWay.delete(entry.frozen.n);
     if (refusal.code === "out_of_order") this.#onOutOfOrder(entry.frozen.n, refusal, sent);
-    else if (refusal.code === "client_unknown") this.#renew();
+    // A client whose first mutation is still due is as unknown as one that was forgotten.
+    else if (refusal.code === "client_unknown") this.#onOutOfOrder(entry.frozen.n, { ...refusal, expect: 1 }, sent);
     else if (refusal.retryable) this.#wait(refusal.retryAfterMs);
     else {
       if (refusal.code === "forbidden_client") this.#events.disowned(refusal);
@@ -106,6 +108,7 @@ export class Sender {
     if (this.#hold !== undefined) return; // refused behind the one that is being waited for
     const due = refusal.expect ?? n;
     if (due >= n) this.#wait(refusal.retryAfterMs);
+    // Settled here and lost there: no number that was given here can be taken any more.
     else if (this.#outbox.byNumber(due) === undefined) this.#renew();
     else {
       // What was sent before this one was lost or refused; what was sent after it will be refused in its turn.
