@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/embedded"
 )
 
 const interview = "realtime:interview:1"
@@ -247,6 +249,33 @@ func TestResume(t *testing.T) {
 		fresh.joinRecords("c", "")
 		if ids, _, _ := fresh.synced(); !slices.Equal(ids, []string{"r2", "r3"}) {
 			t.Error(ids)
+		}
+	})
+	t.Run("[S3] who was away for longer than deletions are remembered gets all records anew", func(t *testing.T) {
+		var passed atomic.Int64
+		w := newWorldOn(t, embedded.Options{
+			TombstoneAge: time.Hour, SweepEvery: time.Hour,
+			Clock: func() time.Time { return time.Unix(1_764_000_000, 0).Add(time.Duration(passed.Load())) },
+		})
+		a := w.connect("ada")
+		first := a.joinRecords("a", "")
+		a.synced()
+		a.put("a", 1, "r1")
+		a.put("a", 2, "r2")
+		a.push("1", interview, "mutate", mutation("a", 3, "delete", "r1", ""))
+		a.want("change")
+		a.ok()
+		for range 3 { // time passes, and appends notice what is too old
+			passed.Add(int64(2 * time.Hour))
+			a.push("1", interview, "broadcast", `{"event":"e","payload":1}`)
+			a.ok()
+		}
+		c := w.connect("ben")
+		c.push("", interview, "phx_join", `{"config":`+fmt.Sprintf(records, "b", resume(first, 2))+`}`)
+		c.ok()
+		page := c.want("records")
+		if page["reset"] != true || len(page["records"].([]any)) != 1 {
+			t.Errorf("%v", page)
 		}
 	})
 	t.Run("replay brings stored messages to clients that know nothing of positions", func(t *testing.T) {

@@ -76,7 +76,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	eng, err := embedded.Open(embedded.Options{})
+	return newWorldOn(t, embedded.Options{})
+}
+
+func newWorldOn(t *testing.T, o embedded.Options) *world {
+	t.Helper()
+	eng, err := embedded.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
