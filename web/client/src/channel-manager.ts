@@ -168,7 +168,7 @@ class Claim implements Channel {
     );
   }
 
-  use<P>(handler: MessageHandler<P>): Unsubscribe {
+  use<P = Json>(handler: MessageHandler<P>): Unsubscribe {
     return this.#own(this.#membership.use(handler));
   }
 

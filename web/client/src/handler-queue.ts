@@ -1,6 +1,6 @@
 /** Handlers take messages one at a time, in log order, however long each takes. */
 import type { Report } from "./store";
-import type { Incoming, Message, MessageHandler, ResyncReason, Unsubscribe } from "./types";
+import type { Incoming, Json, Message, MessageHandler, ResyncReason, Unsubscribe } from "./types";
 
 /** Messages that may wait for one handler. Beyond, it has lost track and is told to load again. */
 const MAX_WAITING = 10_000;
@@ -15,7 +15,7 @@ export class HandlerQueue {
   }
 
   /** Messages that were dispatched from here on reach the handler, until it is taken out. */
-  use<P>(handler: MessageHandler<P>): Unsubscribe {
+  use<P = Json>(handler: MessageHandler<P>): Unsubscribe {
     // A lane gives a handler only what its own `parse` returned, or the JSON that it takes without one.
     const lane = new Lane(handler as MessageHandler<unknown>, this.#report);
     this.#lanes.add(lane);

@@ -153,7 +153,7 @@ export class Membership {
     return this.#messages.add(listener);
   }
 
-  use<P>(handler: MessageHandler<P>): Unsubscribe {
+  use<P = Json>(handler: MessageHandler<P>): Unsubscribe {
     return this.#handlers.use(handler);
   }
 

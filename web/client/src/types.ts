@@ -201,7 +201,7 @@ export interface Channel {
   /** Listens to one event, or to `"*"`. Messages are handed over once each, in log order (R1). */
   on<P = Json>(event: string, listener: (message: Message<P>) => void): Unsubscribe;
   /** Lets a handler take the events it names, one at a time, in log order. */
-  use<P>(handler: MessageHandler<P>): Unsubscribe;
+  use<P = Json>(handler: MessageHandler<P>): Unsubscribe;
   collection<T extends RecordShape = RecordShape>(name: string): Collection<T>;
   /** Gives the claim back. Idempotent. */
   release(): void;
