@@ -257,9 +257,7 @@ func TestDecisionsAreIndexed(t *testing.T) {
 }
 
 // untested are rules without a test of their own, each with the reason.
-var untested = map[string]string{
-	"C3": "idle sockets are closed by the sweep of internal/transport, which has no test with fake time",
-}
+var untested = map[string]string{}
 
 func TestEveryRuleHasATest(t *testing.T) {
 	known := map[string]bool{}

@@ -181,7 +181,7 @@ func (s *Session) verify(token string) (*auth.Identity, *protocol.Error) {
 	if !ok {
 		return nil, &protocol.Error{Code: protocol.CodeTokenRefused, Message: "the token cannot be checked at the moment", Retryable: true}
 	}
-	return nil, &protocol.Error{Code: fault.Code, Message: fault.HTTPText(), Reason: fault.Reason()}
+	return nil, &protocol.Error{Code: fault.Code, Message: fault.HTTPText(), Reason: fault.Reason(), Retryable: fault.Retryable()}
 }
 
 // choraleReply is response.chorale of a join's reply (section 4).

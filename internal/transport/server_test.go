@@ -1,0 +1,108 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/metrics"
+	"github.com/chorale-rt/chorale/internal/session"
+)
+
+type anybody struct{}
+
+func (anybody) Verify(string) (*auth.Identity, error) { return &auth.Identity{Subject: "ada"}, nil }
+
+// endpoint is a server whose clock the test moves.
+type endpoint struct {
+	server *Server
+	clock  atomic.Int64 // ns since the start
+	url    string
+}
+
+func newEndpoint(t *testing.T, o Options) *endpoint {
+	t.Helper()
+	e := &endpoint{}
+	begin := time.Unix(1_764_000_000, 0)
+	o.Deps = &session.Deps{
+		Verifier: anybody{}, Metrics: metrics.New(), Logger: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return begin.Add(time.Duration(e.clock.Load())) },
+	}
+	o.SweepEvery = time.Millisecond
+	e.server = NewServer(o)
+	web := httptest.NewServer(e.server)
+	e.url = "ws" + web.URL[len("http"):]
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		e.server.Shutdown(ctx, time.Second)
+		web.Close()
+	})
+	return e
+}
+
+func (e *endpoint) dial(t *testing.T) net.Conn {
+	t.Helper()
+	conn, _, _, err := ws.Dial(context.Background(), e.url+"?vsn=2.0.0&apikey=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func TestDeadlines(t *testing.T) {
+	t.Run("[C3] a socket is pinged every 25 s, and closed with 4201 when nothing arrives for 60 s", func(t *testing.T) {
+		e := newEndpoint(t, Options{})
+		conn := e.dial(t)
+		e.clock.Store(int64(26 * time.Second))
+		if f, err := ws.ReadFrame(conn); err != nil || f.Header.OpCode != ws.OpPing {
+			t.Fatalf("got %+v, %v; want a ping", f.Header, err)
+		}
+		e.clock.Store(int64(61 * time.Second))
+		for {
+			f, err := ws.ReadFrame(conn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Header.OpCode != ws.OpClose {
+				continue
+			}
+			if code := int(f.Payload[0])<<8 | int(f.Payload[1]); code != 4201 {
+				t.Errorf("code %d", code)
+			}
+			return
+		}
+	})
+	t.Run("[C3] any byte keeps it open", func(t *testing.T) {
+		e := newEndpoint(t, Options{PingEvery: time.Hour})
+		conn := e.dial(t)
+		for i := range 5 {
+			e.clock.Store(int64(time.Duration(i) * 50 * time.Second))
+			if _, err := conn.Write(clientFrame(true, ws.OpPing, "still here")); err != nil {
+				t.Fatal(err)
+			}
+			if f, err := ws.ReadFrame(conn); err != nil || f.Header.OpCode != ws.OpPong || !bytes.Equal(f.Payload, []byte("still here")) {
+				t.Fatalf("got %+v, %v; want a pong", f.Header, err)
+			}
+		}
+	})
+	t.Run("[R7] a server has a limit of connections", func(t *testing.T) {
+		e := newEndpoint(t, Options{MaxConns: 1})
+		e.dial(t)
+		if _, _, _, err := ws.Dial(context.Background(), e.url+"?vsn=2.0.0&apikey=x"); err == nil {
+			t.Error("a second one was let in")
+		}
+	})
+}
