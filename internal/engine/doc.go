@@ -25,8 +25,8 @@
 //   - E5: conditions are linearizable per key: of two appends that name the
 //     same version of a key, one fails with a *ConflictError.
 //   - E6: a key's value stays until it is replaced; a tombstone stays for
-//     Options' tombstone age. Other entries stay for the channel's Retention.
-//     Read says ErrTruncated instead of leaving out an entry that set no key.
+//     Options' tombstone age. Other entries stay for the channel's Retention,
+//     or longer when their append said so (Write.Keep). Read says ErrTruncated instead of leaving out an entry that set no key.
 //   - E7: a log that lost entries has a new epoch. Positions of another epoch
 //     are refused with ErrEpoch, positions ahead of the log with ErrFuture.
 //   - E8: back-pressure is an error (ErrOverloaded), never unbounded memory. A

@@ -21,7 +21,7 @@ type Engine interface {
 	// Errors: ErrTruncated, ErrEpoch, ErrFuture, ErrUnavailable, ErrClosed.
 	Read(ctx context.Context, channel string, after Position, limit int) ([]Entry, error)
 
-	// Since returns the retained entries of at least the given age's instant
+	// Since returns the entries still kept of at least the given instant
 	// (Unix ms), newest limit of them, oldest first. It never fails with
 	// ErrTruncated: it is history, not catch-up.
 	Since(ctx context.Context, channel string, unixMs int64, limit int) ([]Entry, error)
@@ -156,7 +156,18 @@ type Write struct {
 	If         []Condition
 	Durability Durability
 	Retention  Retention
+	// Keep is how long the entry stays although Retention would drop it, counted
+	// from the append. 0 means as long as Retention says. A channel keeps its
+	// newest MaxKept entries that way, and not more than MaxKeptBytes of their
+	// data: a promise to keep must not be a way to fill a disk.
+	Keep time.Duration
 }
+
+// Bounds of what a channel keeps beyond its Retention, see Write.Keep.
+const (
+	MaxKept      = 1000
+	MaxKeptBytes = 8 << 20
+)
 
 // Receipt says where an append went.
 type Receipt struct {

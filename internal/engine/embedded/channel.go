@@ -28,6 +28,7 @@ type channel struct {
 
 	head          uint64 // newest published offset
 	tail          tail
+	kept          kept
 	values        values
 	lostUnkeyed   uint64 // highest offset of a dropped entry that set no key
 	lostTombstone uint64 // highest version of a dropped tombstone
@@ -36,7 +37,8 @@ type channel struct {
 
 	onDisk      bool     // header, kept entries and values are stored
 	headerStale bool     // the stored header says less than it must
-	diskFirst   uint64   // no stored entry has a lower offset
+	diskFirst   uint64   // no stored entry has a lower offset, but for those in kept and diskLost
+	diskLost    []uint64 // entries below diskFirst that memory has dropped and the disk has not
 	diskKeys    []string // of tombstones that memory has dropped and the disk has not
 
 	queued   int            // ops in the shard's queue
@@ -77,6 +79,9 @@ func (c *channel) sequence(o *op, w *engine.Write, now, tombstonesBefore int64) 
 	o.kind = opAppend
 	o.durability = w.Durability
 	o.record = &record{keyed: len(w.Puts) > 0}
+	if w.Keep > 0 {
+		o.record.until = now + w.Keep.Milliseconds()
+	}
 	o.record.Entry = engine.Entry{
 		Offset: c.sequenced + 1, Prev: c.sequenced, Time: now,
 		Kind: w.Kind, ID: w.ID, Origin: w.Origin, Data: w.Data,
@@ -142,16 +147,29 @@ func (c *channel) publish(o *op) {
 }
 
 // expire drops the entries that retention no longer keeps at the instant now
-// (Unix ms).
+// (Unix ms), and lets those that are to stay longer stay aside.
 func (c *channel) expire(now int64) {
 	for c.tail.exceeds(c.retention, now) {
-		r := c.tail.drop()
-		if !r.keyed {
-			c.lostUnkeyed = r.Offset
+		if r := c.tail.drop(); r.until > now {
+			c.kept.push(r)
+		} else {
+			c.lose(r)
 		}
-		if r.ID != "" && c.ids[r.ID] == r.Offset {
-			delete(c.ids, r.ID)
-		}
+	}
+	c.kept.expire(now, c.lose)
+}
+
+// lose notes that an entry is gone.
+func (c *channel) lose(r *record) {
+	if !r.keyed && r.Offset > c.lostUnkeyed {
+		c.lostUnkeyed = r.Offset
+	}
+	if r.ID != "" && c.ids[r.ID] == r.Offset {
+		delete(c.ids, r.ID)
+	}
+	if c.onDisk && r.Offset < c.diskFirst { // no later deletion of a range covers it
+		c.diskLost = append(c.diskLost, r.Offset)
+		c.headerStale = true
 	}
 }
 
@@ -192,11 +210,13 @@ func (c *channel) read(after engine.Position, limit int) ([]engine.Entry, error)
 	case after.Offset < c.lostUnkeyed:
 		return nil, engine.ErrTruncated
 	}
-	records := c.tail.after(after.Offset)
-	records = records[:min(limit, len(records))]
-	out := make([]engine.Entry, len(records))
-	for i, r := range records {
-		out[i] = r.Entry
+	aside, records := c.kept.after(after.Offset), c.tail.after(after.Offset)
+	out := make([]engine.Entry, 0, min(limit, len(aside)+len(records)))
+	for _, r := range aside[:min(limit, len(aside))] {
+		out = append(out, r.Entry)
+	}
+	for _, r := range records[:min(limit-len(out), len(records))] {
+		out = append(out, r.Entry)
 	}
 	return out, nil
 }
@@ -205,12 +225,14 @@ func (c *channel) read(after engine.Position, limit int) ([]engine.Entry, error)
 // two entries, so each one's time counts.
 func (c *channel) since(unixMs int64, limit int) []engine.Entry {
 	var out []engine.Entry
-	for _, r := range slices.Backward(c.tail.kept()) {
-		if len(out) == limit {
-			break
-		}
-		if r.Time >= unixMs {
-			out = append(out, r.Entry)
+	for _, records := range [][]*record{c.tail.kept(), c.kept.records} {
+		for _, r := range slices.Backward(records) {
+			if len(out) == limit {
+				break
+			}
+			if r.Time >= unixMs {
+				out = append(out, r.Entry)
+			}
 		}
 	}
 	slices.Reverse(out)
@@ -252,7 +274,8 @@ func (c *channel) unwatch(w *watcher) {
 	c.watchers = slices.DeleteFunc(slices.Clone(c.watchers), func(x *watcher) bool { return x == w })
 }
 
-// firstKept is the offset below which nothing is kept any more.
+// firstKept is the offset below which nothing is kept any more but what stays
+// aside.
 func (c *channel) firstKept() uint64 {
 	if c.tail.len() == 0 {
 		return c.head + 1
@@ -262,7 +285,7 @@ func (c *channel) firstKept() uint64 {
 
 // holdsNothing says whether the channel is as good as new, but for its position.
 func (c *channel) holdsNothing() bool {
-	return c.tail.len() == 0 && len(c.values.byKey) == 0 && len(c.leases) == 0 && len(c.watchers) == 0 && c.queued == 0
+	return c.tail.len() == 0 && c.kept.len() == 0 && len(c.values.byKey) == 0 && len(c.leases) == 0 && len(c.watchers) == 0 && c.queued == 0
 }
 
 // idle says whether nothing would miss the channel if it left memory at the
@@ -284,23 +307,33 @@ func (c *channel) header(generation string) header {
 }
 
 // adopt takes over what the store holds of the channel. An entry that is not
-// the successor of the one before it means that the store is damaged.
+// the successor of the one before it means that the store is damaged, unless
+// that one was dropped and this one stays longer.
 func (c *channel) adopt(img *image) error {
 	c.epoch, c.sequenced, c.head = img.header.Epoch, img.header.Head, img.header.Head
 	c.lostUnkeyed, c.lostTombstone = img.header.LostUnkeyed, img.header.LostTombstone
 	c.retention, c.appended = withDefaults(img.header.Retention), img.header.Appended
 	c.durable, c.onDisk = true, true
+	dense := uint64(0) // the first stored entry that a deletion of a range is to begin with
 	for i, r := range img.records {
-		if i > 0 && r.Offset != img.records[i-1].Offset+1 {
+		if i > 0 && r.Offset > img.header.First && r.Offset != img.records[i-1].Offset+1 {
 			return fmt.Errorf("entry %d follows %d: %w", r.Offset, img.records[i-1].Offset, errCorrupt)
 		}
 		c.head = max(c.head, r.Offset)
 		c.appended = max(c.appended, r.Time)
-		if r.Offset < img.header.First {
+		below := r.Offset < img.header.First
+		if dense == 0 && (!below || r.until == 0) {
+			dense = r.Offset
+		}
+		switch {
+		case below && r.until == 0:
 			// It was dropped under a stricter retention than the one that holds now.
 			continue
+		case below:
+			c.kept.push(r)
+		default:
+			c.tail.push(r)
 		}
-		c.tail.push(r)
 		if r.ID != "" {
 			if c.ids == nil {
 				c.ids = make(map[string]uint64, len(img.records))
@@ -310,8 +343,8 @@ func (c *channel) adopt(img *image) error {
 	}
 	c.sequenced = c.head
 	c.diskFirst = c.head + 1
-	if len(img.records) > 0 {
-		c.diskFirst = img.records[0].Offset
+	if dense > 0 {
+		c.diskFirst = dense
 	}
 	for _, v := range img.values {
 		c.values.publish(c.values.slot(v.Key), v)

@@ -49,8 +49,12 @@ func under(prefix byte, name string) (lower, upper []byte) {
 	return lower, upper
 }
 
-const flagKeyed = 1 // an entry that set keys
-const flagTombstone = 1
+const (
+	flagKeyed = 1 // an entry that set keys
+	flagUntil = 2 // an entry that stays beyond retention; its until follows the time
+
+	flagTombstone = 1
+)
 
 // appendEntry encodes a record. Its offset is in the key, and Prev is one less.
 func appendEntry(dst []byte, r *record) []byte {
@@ -58,8 +62,14 @@ func appendEntry(dst []byte, r *record) []byte {
 	if r.keyed {
 		flags |= flagKeyed
 	}
+	if r.until != 0 {
+		flags |= flagUntil
+	}
 	dst = append(dst, codecVersion, flags, byte(r.Kind))
 	dst = binary.AppendVarint(dst, r.Time)
+	if r.until != 0 {
+		dst = binary.AppendVarint(dst, r.until)
+	}
 	dst = appendString(dst, r.ID)
 	dst = appendString(dst, r.Origin)
 	return append(dst, r.Data...)
@@ -72,6 +82,9 @@ func decodeEntry(offset uint64, b []byte) (*record, error) {
 	r := &record{keyed: flags&flagKeyed != 0}
 	r.Offset, r.Prev, r.Kind = offset, offset-1, engine.Kind(kind)
 	r.Time = d.varint()
+	if flags&flagUntil != 0 {
+		r.until = d.varint()
+	}
 	r.ID, r.Origin = d.string(), d.string()
 	if err := d.end(version, "entry"); err != nil {
 		return nil, err
@@ -81,6 +94,18 @@ func decodeEntry(offset uint64, b []byte) (*record, error) {
 	}
 	r.Data = append([]byte(nil), d.b...)
 	return r, nil
+}
+
+// entryTimes reads of an encoded entry only what says whether it is to be
+// dropped: when it was appended, and until when it stays, 0 for no promise.
+func entryTimes(b []byte) (appended, until int64, err error) {
+	d := decoder{b: b}
+	version, flags, _ := d.byte(), d.byte(), d.byte()
+	appended = d.varint()
+	if flags&flagUntil != 0 {
+		until = d.varint()
+	}
+	return appended, until, d.end(version, "entry")
 }
 
 func appendValue(dst []byte, v *value) []byte {

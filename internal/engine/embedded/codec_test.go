@@ -33,6 +33,14 @@ func TestCodec(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, r) {
 			t.Errorf("entry %+v, want %+v (%v)", got, r, err)
 		}
+		r.until = r.Time + 60_000
+		got, err = decodeEntry(r.Offset, appendEntry(nil, r))
+		if err != nil || !reflect.DeepEqual(got, r) {
+			t.Errorf("entry that stays %+v, want %+v (%v)", got, r, err)
+		}
+		if appended, until, err := entryTimes(appendEntry(nil, r)); appended != r.Time || until != r.until || err != nil {
+			t.Errorf("times %d and %d, want %d and %d (%v)", appended, until, r.Time, r.until, err)
+		}
 		v := &value{time: -5}
 		v.Value = engine.Value{Key: "k", Version: 9, Tombstone: true, Data: []byte("d")}
 		gotValue, err := decodeValue("k", appendValue(nil, v))
@@ -74,6 +82,7 @@ func TestCodec(t *testing.T) {
 
 func FuzzDecodeEntry(f *testing.F) {
 	f.Add(uint64(131), appendEntry(nil, sampleRecord()))
+	f.Add(uint64(2), appendEntry(nil, &record{until: 1764000000123}))
 	f.Add(uint64(1), []byte{codecVersion, 0, 1, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, offset uint64, b []byte) {
 		r, err := decodeEntry(offset, b)

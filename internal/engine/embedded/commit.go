@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -25,6 +26,8 @@ type change struct {
 	channel          *channel
 	header           *header   // to be written
 	dropFrom, dropTo uint64    // entries to be deleted, dropTo excluded
+	spare            []uint64  // those of them that stay
+	dropSingly       []uint64  // more entries to be deleted
 	dropKeys         []string  // of old tombstones
 	records          []*record // all that is kept, of a channel that comes to disk
 	values           []*value  // likewise
@@ -37,17 +40,18 @@ func (c *channel) plan(generation string, maintain bool, forgetBefore int64) cha
 	switch {
 	case maintain && c.forgettable(forgetBefore):
 		ch.forget = true
-		ch.dropFrom, ch.dropTo = c.diskFirst, c.head+1
+		ch.dropFrom, ch.dropTo, ch.dropSingly = c.diskFirst, c.head+1, c.diskLost
 		return ch
 	case !c.onDisk:
-		ch.records, ch.values = c.tail.snapshot(), c.values.snapshot()
-		c.diskFirst, c.diskKeys, c.headerStale = c.firstKept(), nil, true
+		ch.records, ch.values = append(slices.Clone(c.kept.records), c.tail.kept()...), c.values.snapshot()
+		c.diskFirst, c.diskLost, c.diskKeys, c.headerStale = c.firstKept(), nil, nil, true
 	}
 	first := c.firstKept()
 	if gone := first - c.diskFirst; gone >= trimBatch || maintain && gone > 0 {
-		ch.dropFrom, ch.dropTo = c.diskFirst, first
+		ch.dropFrom, ch.dropTo, ch.spare = c.diskFirst, first, c.kept.between(c.diskFirst, first)
 		c.diskFirst, c.headerStale = first, true
 	}
+	ch.dropSingly, c.diskLost = c.diskLost, nil
 	ch.dropKeys, c.diskKeys = c.diskKeys, nil
 	if c.headerStale {
 		h := c.header(generation)
@@ -59,7 +63,7 @@ func (c *channel) plan(generation string, maintain bool, forgetBefore int64) cha
 // forgettable says whether only the position is left of a stored channel, and
 // is of no use any more. The one op in the queue is the sweep's.
 func (c *channel) forgettable(appendedBefore int64) bool {
-	return c.onDisk && c.tail.len() == 0 && len(c.values.byKey) == 0 && len(c.leases) == 0 &&
+	return c.onDisk && c.tail.len() == 0 && c.kept.len() == 0 && len(c.values.byKey) == 0 && len(c.leases) == 0 &&
 		len(c.watchers) == 0 && c.queued == 1 && c.appended <= appendedBefore
 }
 
@@ -190,7 +194,15 @@ func (w *batchWriter) drop(name string, from, to uint64) {
 // again by an entry of the same batch.
 func (w *batchWriter) change(ch *change) {
 	name := ch.channel.name
-	w.drop(name, ch.dropFrom, ch.dropTo)
+	from := ch.dropFrom
+	for _, spare := range ch.spare {
+		w.drop(name, from, spare)
+		from = spare + 1
+	}
+	w.drop(name, from, ch.dropTo)
+	for _, off := range ch.dropSingly {
+		w.drop(name, off, off+1)
+	}
 	for _, k := range ch.dropKeys {
 		if w.err == nil {
 			w.buf = appendValueKey(w.buf[:0], name, k)

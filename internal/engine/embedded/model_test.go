@@ -22,6 +22,8 @@ const (
 // model is what one channel should be, said as simply as possible.
 type model struct {
 	entries       []engine.Entry
+	aside         []engine.Entry   // dropped by retention, to stay for a while longer
+	until         map[uint64]int64 // Unix ms up to which an entry stays
 	keyed         map[uint64]bool
 	values        map[string]engine.Value
 	set           map[string]int64 // Unix ms at which the value was set
@@ -34,7 +36,7 @@ type model struct {
 }
 
 func newModel() *model {
-	return &model{keyed: map[uint64]bool{}, values: map[string]engine.Value{}, set: map[string]int64{}, retention: withDefaults(engine.Retention{})}
+	return &model{keyed: map[uint64]bool{}, until: map[uint64]int64{}, values: map[string]engine.Value{}, set: map[string]int64{}, retention: withDefaults(engine.Retention{})}
 }
 
 // at lets time pass.
@@ -49,12 +51,21 @@ func (m *model) at(now int64) {
 			en.Time > now-m.retention.Age.Milliseconds() {
 			break
 		}
-		if !m.keyed[en.Offset] {
-			m.lostUnkeyed = en.Offset
+		if m.until[en.Offset] > now {
+			m.aside = append(m.aside, en)
+		} else {
+			m.lose(en)
 		}
 		size -= len(en.Data)
 		m.entries = m.entries[1:]
 	}
+	m.aside = slices.DeleteFunc(m.aside, func(en engine.Entry) bool {
+		if m.until[en.Offset] > now {
+			return false
+		}
+		m.lose(en)
+		return true
+	})
 	for k, v := range m.values {
 		if v.Tombstone && m.set[k] <= now-modelTombstoneAge.Milliseconds() {
 			m.lostTombstone = max(m.lostTombstone, v.Version)
@@ -63,10 +74,19 @@ func (m *model) at(now int64) {
 	}
 }
 
+func (m *model) lose(en engine.Entry) {
+	if !m.keyed[en.Offset] {
+		m.lostUnkeyed = max(m.lostUnkeyed, en.Offset)
+	}
+}
+
+// kept is everything that can be read, oldest first.
+func (m *model) kept() []engine.Entry { return slices.Concat(m.aside, m.entries) }
+
 // append says what an append should answer.
 func (m *model) append(w engine.Write, now int64) (r engine.Receipt, conflict bool) {
 	m.at(now)
-	for _, en := range m.entries {
+	for _, en := range m.kept() {
 		if w.ID != "" && en.ID == w.ID {
 			return engine.Receipt{Position: engine.Position{Epoch: m.head.Epoch, Offset: en.Offset}, Duplicate: true}, false
 		}
@@ -80,6 +100,7 @@ func (m *model) append(w engine.Write, now int64) (r engine.Receipt, conflict bo
 	m.head.Offset++
 	m.entries = append(m.entries, engine.Entry{Offset: m.head.Offset, Prev: prev, Time: now, Kind: w.Kind, ID: w.ID, Data: w.Data})
 	m.keyed[m.head.Offset] = len(w.Puts) > 0
+	m.until[m.head.Offset] = now + w.Keep.Milliseconds()
 	for _, p := range w.Puts {
 		m.values[p.Key] = engine.Value{Key: p.Key, Version: m.head.Offset, Tombstone: p.Tombstone, Data: p.Data}
 		m.set[p.Key] = now
@@ -132,6 +153,7 @@ func (w *world) append(t *testing.T) {
 		Bytes:    rapid.SampledFrom([]int{0, 50}).Draw(w.t, "retained bytes"),
 		Age:      rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(w.t, "age"),
 	}
+	wr.Keep = rapid.SampledFrom([]time.Duration{0, 0, 20 * time.Minute, 2 * time.Hour}).Draw(w.t, "keep")
 	if id := rapid.IntRange(0, 12).Draw(w.t, "id"); id > 0 {
 		wr.ID = fmt.Sprint(id)
 	}
@@ -171,13 +193,24 @@ func (w *world) read(t *testing.T) {
 		return
 	}
 	var want []engine.Entry
-	for _, en := range m.entries {
+	for _, en := range m.kept() {
 		if en.Offset > after && len(want) < 5 {
 			want = append(want, en)
 		}
 	}
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		w.t.Fatalf("read %s after %d: %v, %v; want %v", name, after, got, err, want)
+	}
+}
+
+// since reads the newest of what is kept; the clock only goes forward here.
+func (w *world) since(t *testing.T) {
+	name, m := w.use(t)
+	got, err := w.engine.Since(t.Context(), name, 0, 4)
+	want := m.kept()
+	want = want[max(0, len(want)-4):]
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		w.t.Fatalf("since in %s: %v, %v; want %v", name, got, err, want)
 	}
 }
 
@@ -216,7 +249,7 @@ func (w *world) sweep(*testing.T) {
 	w.engine.sweepAll()
 	for name, m := range w.channels {
 		m.at(w.now())
-		if !m.durable && len(m.entries) == 0 && len(m.values) == 0 && w.now()-m.used >= modelIdleAfter.Milliseconds() {
+		if !m.durable && len(m.kept()) == 0 && len(m.values) == 0 && w.now()-m.used >= modelIdleAfter.Milliseconds() {
 			w.channels[name] = newModel()
 		}
 	}
@@ -243,7 +276,7 @@ func TestModel(t *testing.T) {
 			}
 			w.open(t)
 			defer func() { _ = w.engine.Close() }()
-			steps := []func(*testing.T){w.append, w.append, w.append, w.append, w.read, w.state, w.pass, w.sweep, w.reopen}
+			steps := []func(*testing.T){w.append, w.append, w.append, w.append, w.read, w.since, w.state, w.pass, w.sweep, w.reopen}
 			for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 				steps[rapid.IntRange(0, len(steps)-1).Draw(rt, "step")](t)
 			}

@@ -50,7 +50,7 @@ func (s *shard) needsMaintenance(c *channel, tombstonesBefore int64) bool {
 	if !c.onDisk || c.queued > 0 || !s.engine.store.health.is(sound) {
 		return false
 	}
-	return c.firstKept() > c.diskFirst || len(c.diskKeys) > 0 ||
+	return c.firstKept() > c.diskFirst || len(c.diskLost) > 0 || len(c.diskKeys) > 0 ||
 		(c.holdsNothing() && c.appended <= tombstonesBefore)
 }
 
@@ -131,8 +131,9 @@ func (s *store) due(from []byte, n int, now, forgetBefore int64) (next []byte, n
 	return nil, names, it.Error()
 }
 
-// isDue looks at the oldest entry of a channel, or, when there is none, at how
-// long the channel has been empty.
+// isDue looks at the oldest entry of a channel that retention has not dropped
+// and at those before it, which stay longer; or, when there is none, at how long
+// the channel has been empty.
 func (s *store) isDue(name string, h *header, now, forgetBefore int64) (old bool, err error) {
 	lower, upper := under(prefixEntry, name)
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
@@ -144,22 +145,28 @@ func (s *store) isDue(name string, h *header, now, forgetBefore int64) (old bool
 			err = closeErr
 		}
 	}()
-	if !it.First() {
-		if h.Appended > forgetBefore || it.Error() != nil {
-			return false, it.Error()
+	empty := true
+	for ok := it.First(); ok; ok = it.Next() {
+		empty = false
+		b, err := it.ValueAndErr()
+		if err != nil {
+			return false, err
 		}
-		holds, err := s.holdsValues(name)
-		return !holds, err
+		appended, until, err := entryTimes(b)
+		switch {
+		case err != nil:
+			return false, err
+		case binary.BigEndian.Uint64(it.Key()[len(lower):]) >= h.First:
+			return appended <= now-withDefaults(h.Retention).Age.Milliseconds(), nil
+		case until <= now:
+			return true, nil
+		}
 	}
-	b, err := it.ValueAndErr()
-	if err != nil {
+	if err := it.Error(); err != nil || !empty || h.Appended > forgetBefore {
 		return false, err
 	}
-	r, err := decodeEntry(binary.BigEndian.Uint64(it.Key()[len(lower):]), b)
-	if err != nil {
-		return false, err
-	}
-	return r.Time <= now-withDefaults(h.Retention).Age.Milliseconds(), nil
+	holds, err := s.holdsValues(name)
+	return !holds, err
 }
 
 func (s *store) holdsValues(name string) (bool, error) {

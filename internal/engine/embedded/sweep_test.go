@@ -232,6 +232,35 @@ func TestSweep(t *testing.T) {
 		}
 	})
 
+	t.Run("[E6] what stays beyond retention stays in the store, alone, and is deleted when its time has come", func(t *testing.T) {
+		dir := t.TempDir()
+		e, clock := quiet(t, dir)
+		for i := range 500 {
+			w := message(engine.OS, fmt.Sprint(i))
+			w.Retention.Messages = 10
+			if i%100 == 0 {
+				w.Keep = time.Duration(i+60) * time.Minute
+			}
+			mustAppend(t, e, room, w)
+		}
+		e.sweepAll()
+		if n := stored(t, e, prefixEntry); n != 15 {
+			t.Errorf("%d entries are stored, want the newest 10 and 5 more", n)
+		}
+		mustClose(t, e)
+		e = open(t, Options{Dir: dir, Clock: clock.Now, SweepEvery: 24 * time.Hour})
+		defer mustClose(t, e)
+		for _, want := range []int{15, 4, 4, 3} { // nobody opens the channel meanwhile
+			e.scanFrom = nil
+			e.sweepStore(100)
+			e.sweepAll()
+			if n := stored(t, e, prefixEntry); n != want {
+				t.Errorf("%d entries are stored, want %d", n, want)
+			}
+			clock.Advance(61 * time.Minute)
+		}
+	})
+
 	t.Run("[E6] dropped tombstones are deleted, and a key that is set meanwhile is not", func(t *testing.T) {
 		dir := t.TempDir()
 		e, clock := quiet(t, dir)

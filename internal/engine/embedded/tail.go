@@ -11,6 +11,7 @@ import (
 type record struct {
 	engine.Entry
 	keyed bool            // it set keys, so that its loss is not a loss
+	until int64           // Unix ms up to which it stays although retention drops it; 0 for no longer
 	event [1]engine.Event // room for the usual delivery, one entry at a time
 }
 
@@ -28,11 +29,10 @@ type tail struct {
 	bytes   int // of data
 }
 
-func (t *tail) len() int            { return len(t.records) - t.start }
-func (t *tail) kept() []*record     { return t.records[t.start:] }
-func (t *tail) oldest() *record     { return t.records[t.start] }
-func (t *tail) at(off uint64) int   { return t.start + int(off-t.oldest().Offset) }
-func (t *tail) snapshot() []*record { return append([]*record(nil), t.kept()...) }
+func (t *tail) len() int          { return len(t.records) - t.start }
+func (t *tail) kept() []*record   { return t.records[t.start:] }
+func (t *tail) oldest() *record   { return t.records[t.start] }
+func (t *tail) at(off uint64) int { return t.start + int(off-t.oldest().Offset) }
 
 func (t *tail) push(r *record) {
 	if len(t.records) == cap(t.records) && t.start > len(t.records)/2 {

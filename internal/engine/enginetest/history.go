@@ -121,6 +121,37 @@ func (s *suite) testRetention(t *testing.T, d engine.Durability) {
 		want(t, "dropped", mustAppend(t, e, room, w).Duplicate, false)
 	})
 
+	t.Run("[E6] what is kept for longer follows a position that nothing was lost after", func(t *testing.T) {
+		e := s.start(t)
+		start := mustHead(t, e, room)
+		w := message(d, "longer")
+		w.Keep = time.Hour
+		mustAppend(t, e, room, w)
+		for i := range 20 {
+			w := keyed(d, "k", fmt.Sprint(i))
+			w.Retention.Messages = 5
+			mustAppend(t, e, room, w)
+		}
+		got := mustRead(t, e, room, start)
+		want(t, "oldest", string(got[0].Data), "longer")
+		limited, err := e.Read(t.Context(), room, start, 2)
+		must(t, err)
+		want(t, "limited", data(limited), []string{"longer", "change"})
+	})
+
+	t.Run("[E6] [E8] so is the number of those that are kept for longer", func(t *testing.T) {
+		e := s.start(t)
+		for i := range engine.MaxKept + 20 {
+			w := message(d, fmt.Sprint(i))
+			w.Keep, w.Retention.Messages = time.Hour, 1
+			mustAppend(t, e, room, w)
+		}
+		history, err := e.Since(t.Context(), room, 0, 2*engine.MaxKept)
+		must(t, err)
+		want(t, "kept", len(history), engine.MaxKept+1)
+		want(t, "oldest", string(history[0].Data), "19")
+	})
+
 	t.Run("[E6] entries that set keys are dropped without truncation", func(t *testing.T) {
 		e := s.start(t)
 		start := mustHead(t, e, room)
@@ -173,6 +204,28 @@ func (s *suite) testAge(t *testing.T, d engine.Durability) {
 		want(t, "history", data(history), []string{"b"})
 		want(t, "error", err, nil)
 		want(t, "repeat after its age", mustAppend(t, e, room, minute("a")).Duplicate, false)
+	})
+
+	t.Run("[E6] an entry whose append said so is kept for longer than the others", func(t *testing.T) {
+		e, advance := s.startClock(t, time.Hour)
+		longer := identified(message(d, "longer"), "longer")
+		longer.Keep = 30 * time.Minute
+		first := mustAppend(t, e, room, longer)
+		mustAppend(t, e, room, message(d, "as usual"))
+		advance(20 * time.Minute)
+		mustAppend(t, e, room, message(d, "newest"))
+		history, err := e.Since(t.Context(), room, 0, 10)
+		must(t, err)
+		want(t, "history", data(history), []string{"longer", "newest"})
+		want(t, "repeat", mustAppend(t, e, room, longer), engine.Receipt{Position: first.Position, Duplicate: true})
+		if _, err := e.Read(t.Context(), room, first.Position, 0); !errors.Is(err, engine.ErrTruncated) {
+			t.Errorf("what lies between is lost: got %v, want ErrTruncated", err)
+		}
+		advance(11 * time.Minute)
+		history, err = e.Since(t.Context(), room, 0, 10)
+		must(t, err)
+		want(t, "history after its time", data(history), []string{})
+		want(t, "repeat after its time", mustAppend(t, e, room, longer).Duplicate, false)
 	})
 
 	t.Run("[E6] a tombstone is kept for the tombstone age, and then the key was never set", func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/chorale-rt/chorale/internal/engine"
 )
@@ -100,6 +101,28 @@ func (s *suite) testReopenDurable(t *testing.T, d engine.Durability) {
 			if _, err := e.Read(t.Context(), room, at[293], 0); !errors.Is(err, engine.ErrTruncated) {
 				t.Errorf("got %v, want ErrTruncated", err)
 			}
+		}
+	})
+
+	t.Run("[E6] what is kept for longer is there again", func(t *testing.T) {
+		e, reopen := s.startAgain(t)
+		first := identified(message(d, "first"), "first")
+		first.Keep = time.Hour
+		at := mustAppend(t, e, room, first)
+		for i := range 300 {
+			w := message(d, fmt.Sprint(i))
+			w.Retention.Messages = 2
+			if i == 150 {
+				w.Keep = time.Hour
+			}
+			mustAppend(t, e, room, w)
+		}
+		for range 2 {
+			e = reopen()
+			history, err := e.Since(t.Context(), room, 0, 100)
+			must(t, err)
+			want(t, "history", data(history), []string{"first", "150", "298", "299"})
+			want(t, "repeat", mustAppend(t, e, room, first), engine.Receipt{Position: at.Position, Duplicate: true})
 		}
 	})
 
