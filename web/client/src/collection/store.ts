@@ -300,12 +300,10 @@ function outcomeOf(verdict: WireOutcome | WireChange): Outcome {
       return { status, offset, ...(verdict.lost !== undefined && { lost: verdict.lost }) };
     case "rejected": {
       const { code = "rejected", message = "the server gave no reason", path } = verdict.error ?? {};
-      const current = "state" in verdict ? verdict.state : "record" in verdict ? verdict.record : undefined;
+      // A change names its record and may bring its state; an outcome brings the record itself.
+      const current = "collection" in verdict ? verdict.state : verdict.record;
       return {
-        status,
-        offset,
-        code,
-        message,
+        ...{ status, offset, code, message },
         ...(path !== undefined && { path }),
         ...(current !== undefined && { current: toJson(current) ?? null }),
       };

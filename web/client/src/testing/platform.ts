@@ -48,7 +48,7 @@ export function createFakePlatform({ seed = 1, start = 1_790_000_000_000 }: Fake
   const errors: unknown[] = [];
   const listeners = new Set<(hint: Hint) => void>();
   const random = mulberry32(seed);
-  const now = () => time + jumped;
+  const now = () => Math.floor(time + jumped); // timers may fall between two ms; clocks show whole ones
   const hint = (what: Hint) => {
     for (const listener of [...listeners]) listener(what);
   };
