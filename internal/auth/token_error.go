@@ -21,6 +21,7 @@ const (
 	CodeTokenNotYetValid     = "token_not_yet_valid"   // nbf is still to come
 	CodeIssuerInvalid        = "issuer_invalid"        // iss is not the configured one
 	CodeAudienceInvalid      = "audience_invalid"      // aud does not name the configured one
+	CodeTokenRevoked         = "token_revoked"         // an administrator has taken it back
 )
 
 // A TokenError says why a token was refused. Its texts never contain the token

@@ -62,6 +62,10 @@ type VerifierOptions struct {
 
 	// Logger hears of key sets that could not be loaded. Nil means nobody.
 	Logger *slog.Logger
+
+	// Revocations are asked about every token whose signature is good, whether it
+	// is remembered or not. Nil means that nothing is revoked.
+	Revocations *Revocations
 }
 
 // String leaves out everything: options hold the secret.
@@ -127,6 +131,7 @@ type Verifier struct {
 	parser           *jwt.Parser
 	keys             *keySource
 	cache            *tokenCache
+	revocations      *Revocations
 }
 
 // NewVerifier checks the options and reads the keys that are at hand. An error
@@ -150,6 +155,8 @@ func NewVerifier(o VerifierOptions) (*Verifier, error) {
 		parser: jwt.NewParser(jwt.WithJSONNumber(), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
 		keys:   keys,
 		cache:  newTokenCache(max(o.CacheSize, 0)),
+
+		revocations: o.Revocations,
 	}, nil
 }
 
@@ -216,7 +223,7 @@ func (v *Verifier) Verify(token string) (*Identity, error) {
 	now, ring := v.now(), v.keys.ring.Load()
 	hash := tokenHash(sha256.Sum256([]byte(token)))
 	if id := v.cache.get(hash, ring, now); id != nil {
-		return id, nil
+		return v.unlessRevoked(id, now)
 	}
 	parsed, tokenErr := v.parse(token)
 	if tokenErr != nil {
@@ -231,6 +238,15 @@ func (v *Verifier) Verify(token string) (*Identity, error) {
 		return nil, tokenErr
 	}
 	v.cache.put(hash, ring, id)
+	return v.unlessRevoked(id, now)
+}
+
+// unlessRevoked comes after the cache, so that a revocation needs to find no
+// entry of it, and taking one back makes the token good again at once.
+func (v *Verifier) unlessRevoked(id *Identity, now time.Time) (*Identity, error) {
+	if err := v.revocations.check(id, now); err != nil {
+		return nil, err
+	}
 	return id, nil
 }
 
