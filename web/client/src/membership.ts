@@ -1,6 +1,6 @@
 /** One channel of this client: its join, its position in the log, and what it hands to messages, presence and records. */
 import { byteLength } from "./collection/json";
-import type { ChannelStore, StoreHost } from "./collection/seam";
+import type { ChannelStore, StoreHost, WireRefusal } from "./collection/seam";
 import { createChannelStore } from "./collection/store";
 import type { Connection } from "./connection";
 import { backoffMs } from "./connection-state";
@@ -44,16 +44,8 @@ const OWN_KEPT = 2_000;
 /** Room for refs, topic and event around a payload. Bytes. */
 const FRAME_MARGIN = 1_024;
 
-/** Codes of refusals that a new token may cure. */
-const TOKEN_CODES: ReadonlySet<string> = new Set([
-  "api_key_missing",
-  "token_expired",
-  "token_malformed",
-  "token_not_yet_valid",
-  "signature_invalid",
-  "claims_missing",
-  "invalid_jwt_token",
-]);
+/** Refusals that a new token may cure. */
+const TOKEN_CODE = /^(api_key|token|invalid_jwt|signature|key|claims?|algorithm|expiration|issuer|audience)_/;
 
 export interface MembershipDeps {
   readonly connection: Connection;
@@ -125,8 +117,8 @@ export class Membership {
     this.#queue = new PublishQueue(platform, (json, onReply) => this.#live && this.#push("broadcast", json, onReply));
     this.presence = new PresenceState({
       key: () => deps.clientId,
-      track: (state) => this.#joined && this.#push("presence", `{"type":"presence","event":"track","payload":${state}}`),
-      untrack: () => this.#joined && this.#push("presence", '{"type":"presence","event":"untrack"}'),
+      track: (state) => this.#say(`{"type":"presence","event":"track","payload":${state}}`),
+      untrack: () => this.#say('{"type":"presence","event":"untrack"}'),
       platform,
       report,
       onWanted: () => {
@@ -169,7 +161,7 @@ export class Membership {
     const { ephemeral = false, ack } = options;
     const payloadJson = broadcastJson(event, payload, { id, ...(ephemeral && { ephemeral }) });
     if (byteLength(payloadJson) + FRAME_MARGIN > this.#limits.frameBytes) {
-      throw new ChoraleError("payload_too_large", `a frame holds ${this.#limits.frameBytes} bytes at most`);
+      throw new ChoraleError("payload_size_exceeded", `a frame holds ${this.#limits.frameBytes} bytes at most`);
     }
     this.#own.add(id);
     if (!ephemeral) return this.#queue.publish(id, payloadJson, ack);
@@ -180,7 +172,7 @@ export class Membership {
   /** Leaves, and forgets nothing but the membership: the records stay shown until the object is let go. */
   close(error = new ChoraleError("channel_released", `channel ${this.name} was released`)): void {
     if (this.#ended) return;
-    if (this.#joined) this.#push("phx_leave", "{}");
+    this.#push("phx_leave", "{}");
     this.onDown();
     this.#ended = error;
     this.#queue.close(error);
@@ -293,16 +285,10 @@ export class Membership {
     this.presence.onJoined();
   }
 
-  #refused(error: { code: string; message: string; retryable: boolean; retryAfterMs?: number }): void {
-    const failure = new ChoraleError(error.code, error.message, { retryable: error.retryable });
-    if (TOKEN_CODES.has(error.code)) {
-      this.#retry(failure, undefined, true);
-      return;
-    }
-    if (error.retryable) {
-      this.#retry(failure, error.retryAfterMs);
-      return;
-    }
+  #refused(error: WireRefusal): void {
+    const failure = errorOf(error);
+    if (error.retryable) return this.#retry(failure, error.retryAfterMs);
+    if (TOKEN_CODE.test(error.code)) return this.#retry(failure, undefined, true);
     this.#endIncarnation();
     this.records.onClosed({ code: error.code, message: error.message });
     this.#queue.close(failure);
@@ -333,9 +319,25 @@ export class Membership {
     else if (this.status.getSnapshot().status === "refused") void this.#join();
   }
 
-  #push(event: string, payloadJson: string, onReply?: (reply: Reply) => void): boolean {
-    if (this.#joinRef === undefined) return false;
-    return this.#deps.connection.push(this.#topic, event, payloadJson, this.#joinRef, onReply) !== undefined;
+  /** Pushes while there is a join. `onReply` is not called when the server turns out to know nothing of that join: it is made again. */
+  #push(event: string, payloadJson: string, onReply: (reply: Reply) => void = () => {}): boolean {
+    const joinRef = this.#joinRef;
+    if (joinRef === undefined) return false;
+    const answered = (reply: Reply) => {
+      if (reply.ok || reply.error.code !== "unmatched_topic") onReply(reply);
+      else if (joinRef === this.#joinRef) this.#retry(errorOf(reply.error));
+    };
+    return this.#deps.connection.push(this.#topic, event, payloadJson, joinRef, answered) !== undefined;
+  }
+
+  /** Pushes what this client says of itself. */
+  #say(payloadJson: string): boolean {
+    if (!this.#joined) return false;
+    return this.#push("presence", payloadJson, (reply) => {
+      if (reply.ok) return;
+      this.#deps.emit("error", errorOf(reply.error));
+      if (reply.error.retryable) this.presence.onRefused(reply.error.retryAfterMs);
+    });
   }
 
   // ---- what the server says
@@ -437,11 +439,14 @@ export class Membership {
       setTimeout: platform.setTimeout,
       clearTimeout: platform.clearTimeout,
       limits: () => this.#limits,
-      sendMutation: (payloadJson, onReply) =>
-        this.#live &&
-        this.#push("mutate", payloadJson, (reply) =>
-          onReply(reply.ok ? { ok: decodeOutcome(reply.response) } : { error: reply.error }),
-        ),
+      sendMutation: (payloadJson, onReply) => {
+        const joinRef = this.#joinRef;
+        const answered = (reply: Reply) => {
+          // What a join that is gone has to say, the next one's `synced` says as well.
+          if (joinRef === this.#joinRef) onReply(reply.ok ? { ok: decodeOutcome(reply.response) } : { error: reply.error });
+        };
+        return this.#live && this.#push("mutate", payloadJson, answered);
+      },
       emit: this.#deps.emit,
       collectionsChanged: () => this.#rejoinSoon(),
       reportError: platform.reportError,
@@ -458,6 +463,10 @@ export class Membership {
 
 function resyncReason(reason: string): ResyncReason {
   return reason === "truncated" || reason === "future" ? reason : "epoch";
+}
+
+function errorOf({ code, message, retryable }: WireRefusal): ChoraleError {
+  return new ChoraleError(code, message, { retryable });
 }
 
 function asError(error: unknown, code: string): ChoraleError {

@@ -7,6 +7,8 @@ import type { Json, Platform, Presence, PresenceMember, Store } from "./types";
 
 /** Between two tracks at least; a cursor looks smooth at ten a second. */
 const INTERVAL_MS = 100;
+/** How long to wait when the server is busy and does not say. */
+const REFUSED_MS = 1_000;
 /** What the server takes. */
 const MAX_BYTES = 16_384;
 /** Diffs that may wait for their state. The state follows a join at once (J1), so more than a few mean that none will come. */
@@ -36,7 +38,7 @@ export class PresenceState implements Presence {
   #own: Readonly<Record<string, Json>> | undefined;
   /** What the server was told since the join; undefined for nothing. */
   #told: string | undefined;
-  /** Runs for INTERVAL_MS after each track or untrack. */
+  /** Runs after each track or untrack; nothing is said meanwhile. */
   #pause: unknown;
 
   constructor(deps: PresenceDeps) {
@@ -54,7 +56,7 @@ export class PresenceState implements Presence {
   readonly set = (state: Record<string, Json>): void => {
     const own = (toJson(state) ?? {}) as Record<string, Json>; // the JSON of an object is an object
     if (byteLength(JSON.stringify(own)) > MAX_BYTES) {
-      throw new ChoraleError("payload_too_large", "what a member says of itself is limited to 16 KiB");
+      throw new ChoraleError("payload_size_exceeded", "what a member says of itself is limited to 16 KiB");
     }
     const wasWanted = this.wanted;
     this.#own = own;
@@ -77,10 +79,15 @@ export class PresenceState implements Presence {
     const isSent = json === undefined ? this.#deps.untrack() : this.#deps.track(json);
     if (!isSent) return; // onJoined says it
     this.#told = json;
+    this.#rest(INTERVAL_MS);
+  }
+
+  #rest(ms: number): void {
+    this.#deps.platform.clearTimeout(this.#pause);
     this.#pause = this.#deps.platform.setTimeout(() => {
       this.#pause = undefined;
       this.#tell();
-    }, INTERVAL_MS);
+    }, ms);
   }
 
   // ---- what a membership tells
@@ -90,6 +97,12 @@ export class PresenceState implements Presence {
     this.#early = [];
     this.#forgetTold();
     this.#tell();
+  }
+
+  /** The server did not take what was said; it may later. */
+  onRefused(retryAfterMs = REFUSED_MS): void {
+    this.#told = undefined;
+    this.#rest(retryAfterMs);
   }
 
   /** The membership ended. Members stay shown until the next state says who is left. */
