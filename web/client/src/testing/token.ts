@@ -18,9 +18,7 @@ export function encodeToken({ sub, role, expiresAt }: FakeIdentity): string {
 export function decodeToken(token: string): FakeIdentity | undefined {
   const [, claims, signature] = token.split(".");
   if (claims === undefined || signature !== SIGNATURE) return undefined;
-  const binary = atob(claims.replaceAll("-", "+").replaceAll("_", "/"));
-  const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0));
-  const parsed: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  const parsed = parse(claims);
   if (!isObject(parsed)) return undefined;
   const { sub, role, exp } = parsed;
   if (typeof sub !== "string" || typeof role !== "string" || typeof exp !== "number") return undefined;
@@ -28,6 +26,15 @@ export function decodeToken(token: string): FakeIdentity | undefined {
 }
 
 const SIGNATURE = "fake";
+
+function parse(base64url: string): unknown {
+  try {
+    const binary = atob(base64url.replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0))));
+  } catch {
+    return undefined; // no base64, or no JSON
+  }
+}
 
 function base64url(text: string): string {
   const binary = String.fromCharCode(...new TextEncoder().encode(text));
