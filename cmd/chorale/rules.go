@@ -46,7 +46,10 @@ func (c *rulesCheckCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	decisions := []auth.Decision{match.May(auth.Join, id), match.May(auth.Publish, id), match.May(auth.Presence, id)}
+	var decisions []auth.Decision
+	for _, op := range []auth.Op{auth.Join, auth.Publish, auth.Persist, auth.Presence} {
+		decisions = append(decisions, match.May(op, id))
+	}
 	if c.Mutation != "" {
 		d, err := c.write(match, id)
 		if err != nil {

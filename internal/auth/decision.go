@@ -12,6 +12,7 @@ type Op string
 const (
 	Join     Op = "join"     // become a member, and read the channel
 	Publish  Op = "publish"  // broadcast
+	Persist  Op = "persist"  // have a broadcast kept for longer than the channel keeps others
 	Presence Op = "presence" // be seen in the channel, and see who else is there
 	Read     Op = "read"     // a collection's records
 	Write    Op = "write"    // one record of a collection
@@ -24,7 +25,7 @@ type Decision struct {
 	Channel    string
 	Collection string // for Read and Write
 
-	// What decided. For Presence and Read without a condition of their own these
+	// What decided. For Presence, Persist and Read without a condition of their own these
 	// name what stands in for it.
 	Rule      string // the rule's pattern
 	File      string // where the rule is
@@ -45,6 +46,7 @@ func (d Decision) Reason() string {
 	what := map[Op]string{
 		Join:     "join this channel",
 		Publish:  "publish in this channel",
+		Persist:  "have messages kept in this channel",
 		Presence: "be present in this channel",
 		Read:     fmt.Sprintf("read the collection %q", d.Collection),
 		Write:    fmt.Sprintf("write this record of the collection %q", d.Collection),

@@ -26,6 +26,7 @@
 //	  - match: "interview:{id}"      # {id}: one or more characters, no colon; {rest*}: all that follows
 //	    join:     'claims.role == "authenticated"'
 //	    publish:  'true'
+//	    persist:  'true'             # have messages kept for longer; without it, the condition for publish
 //	    presence: 'true'             # without it, the condition for join
 //	    history:  {messages: 1000, bytes: 8MiB, age: 24h, durability: os}
 //	    collections:

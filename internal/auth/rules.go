@@ -22,9 +22,9 @@ type Rule struct {
 	History     History
 	Collections map[string]*CollectionRule // by name; nil when there are none
 
-	file                    string
-	pattern                 pattern
-	join, publish, presence *condition // nil denies
+	file                             string
+	pattern                          pattern
+	join, publish, persist, presence *condition // nil denies
 }
 
 // History is what a channel's log keeps. A zero bound means the engine's default.
@@ -73,8 +73,8 @@ type Match struct {
 // Rule returns the rule, which must not be changed.
 func (m *Match) Rule() *Rule { return m.rule }
 
-// May decides Join, Publish or Presence. The condition for presence defaults to
-// the one for join.
+// May decides Join, Publish, Persist or Presence. The condition for presence
+// defaults to the one for join, that for persist to the one for publish.
 func (m *Match) May(op Op, id *Identity) Decision {
 	d := m.undecided(op, m.rule.Line)
 	switch op {
@@ -82,6 +82,8 @@ func (m *Match) May(op Op, id *Identity) Decision {
 		return m.decide(d, m.rule.join, &scope{match: m, id: id})
 	case Publish:
 		return m.decide(d, m.rule.publish, &scope{match: m, id: id})
+	case Persist:
+		return m.decide(d, m.rule.persist, &scope{match: m, id: id})
 	case Presence:
 		return m.decide(d, m.rule.presence, &scope{match: m, id: id})
 	default:

@@ -93,7 +93,7 @@ func (p *rulesParser) channels(root *yaml.Node) []*Rule {
 
 // rule returns nil when there is not even a pattern.
 func (p *rulesParser) rule(node *yaml.Node, where string) *Rule {
-	keys := p.mapping(node, where, "match", "join", "publish", "presence", "history", "collections")
+	keys := p.mapping(node, where, "match", "join", "publish", "persist", "presence", "history", "collections")
 	if keys == nil {
 		return nil
 	}
@@ -120,7 +120,11 @@ func (p *rulesParser) rule(node *yaml.Node, where string) *Rule {
 		Pattern: text, Line: node.Line, file: p.file, pattern: pattern,
 		join:     p.condition(env.plain, keys["join"], where+" join"),
 		publish:  p.condition(env.plain, keys["publish"], where+" publish"),
+		persist:  p.condition(env.plain, keys["persist"], where+" persist"),
 		presence: p.condition(env.plain, keys["presence"], where+" presence"),
+	}
+	if keys["persist"] == nil {
+		rule.persist = rule.publish
 	}
 	if keys["presence"] == nil {
 		rule.presence = rule.join

@@ -31,6 +31,7 @@ channels:
   - match: "{name*}"
     join: 'name.size() < 5'
     publish: '"b" in claims.groups'
+    persist: 'claims.role == "authenticated"'
 `
 
 var exampleFiles = fstest.MapFS{"schemas/note.json": {Data: []byte(`{"type":"object"}`)}}
@@ -68,6 +69,9 @@ func TestMay(t *testing.T) {
 		{"presence defaults to join", "interview:42", Presence, member, true, 4},
 		{"presence defaults to join, refused too", "interview:42", Presence, guest, false, 4},
 		{"presence of its own counts alone", "user:user-7:x", Presence, member, false, 18},
+		{"persist defaults to publish", "interview:42", Persist, guest, true, 5},
+		{"persist defaults to publish, denied too", "user:user-7:x", Persist, member, false, 16},
+		{"persist of its own counts alone", "any", Persist, grouped, false, 23},
 		{"a constant allows", "interview:42", Publish, guest, true, 5},
 		{"what is not mentioned is denied", "user:user-7:x", Publish, member, false, 16},
 		{"bound names, params and channel are there", "user:user-7:a:b", Join, member, true, 17},
@@ -275,7 +279,7 @@ func TestParseRulesFaults(t *testing.T) {
 		{"a rule that is no mapping", "channels: [x]", "r.yaml:1: channels[0]: must be a mapping with match, join, publish"},
 		{"no pattern", "channels: [{join: 'true'}]", "r.yaml:1: channels[0]: match is missing: which channels is this rule for?"},
 		{"a typing error", "channels:\n- match: x\n  pubish: 'true'", `r.yaml:3: channels[0]: unknown key "pubish": did you mean publish?`},
-		{"an invented key", "channels:\n- match: x\n  colour: red", `unknown key "colour": possible are match, join, publish, presence, history, collections`},
+		{"an invented key", "channels:\n- match: x\n  colour: red", `unknown key "colour": possible are match, join, publish, persist, presence, history, collections`},
 		{"a key that is there twice", "channels:\n- match: x\n  join: 'true'\n  join: 'false'", `"join"`},
 		{"an unknown variable", "channels:\n- match: x\n- match: 'interview:{id}'\n  collections:\n    notes:\n      write: 'recrd == null'",
 			"r.yaml:6: channels[1] (interview:{id}) collections.notes.write: undeclared reference to 'recrd' (did you mean 'record'?) (at character 1) in `recrd == null`"},
