@@ -52,7 +52,8 @@ type Deps struct {
 	Metrics     Metrics
 	Logger      *slog.Logger
 	Now         func() time.Time
-	MaxChannels int // of one session; 0 means 100
+	MaxChannels int       // of one session; 0 means 100
+	Registry    *Registry // knows the sessions; nil when nobody administers them
 }
 
 // Session is one client's connection. See the package documentation.
@@ -65,19 +66,20 @@ type Session struct {
 	ctx    context.Context // ends with the session: what it still waits for is given up
 	cancel context.CancelFunc
 
-	mu     sync.Mutex // guards the following; held while a frame is handled
-	token  string     // the connection's, for joins that bring none
-	subs   map[string]*subscription
-	joins  uint64
-	expiry *time.Timer
-	closed bool
+	mu       sync.Mutex     // guards the following; held while a frame is handled
+	token    string         // the connection's, for joins that bring none
+	identity *auth.Identity // of that token; nil when it was not good any more
+	subs     map[string]*subscription
+	joins    uint64
+	expiry   *time.Timer
+	closed   bool
 }
 
 // New returns the session of a socket whose token was verified.
 func New(deps *Deps, conn Conn, version protocol.Version, token string) *Session {
 	ctx, cancel := context.WithCancel(context.Background())
 	deps.Metrics.SessionOpened()
-	return &Session{
+	s := &Session{
 		deps:    deps,
 		conn:    conn,
 		id:      uuid.NewString(),
@@ -87,6 +89,15 @@ func New(deps *Deps, conn Conn, version protocol.Version, token string) *Session
 		token:   token,
 		subs:    make(map[string]*subscription),
 	}
+	// Locked, so that a revocation of this moment is seen by Verify or else by
+	// the registry's Recheck, which has to wait.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	deps.Registry.add(s)
+	if identity, err := deps.Verifier.Verify(token); err == nil {
+		s.identity = identity
+	}
+	return s
 }
 
 // Receive handles one frame. data belongs to the caller again when it returns.
@@ -169,6 +180,7 @@ func (s *Session) Close() {
 	for _, sub := range s.subs {
 		s.drop(sub)
 	}
+	s.deps.Registry.remove(s)
 	s.deps.Metrics.SessionClosed()
 }
 
