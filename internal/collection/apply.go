@@ -76,6 +76,10 @@ func (a *application) attempt(ctx context.Context) (outcome protocol.Outcome, re
 	}
 	outcome = outcomeOf(&d.change)
 	outcome.Offset = receipt.Position.Offset
+	if d.next != nil {
+		d.next.Version = receipt.Position.Offset
+		a.store.cache.put(a.target.Channel, a.recordKey, d.encoded, d.next)
+	}
 	if d.change.Status != protocol.StatusApplied {
 		outcome.State = d.change.State
 	}

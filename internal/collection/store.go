@@ -33,11 +33,13 @@ func (o Options) withDefaults() Options {
 }
 
 // A Store applies mutations to the records of an engine's channels. It keeps
-// nothing itself, owns no goroutine, and may be used concurrently.
+// nothing that the engine has not, owns no goroutine, and may be used
+// concurrently.
 type Store struct {
-	eng  engine.Engine
-	opts Options
-	gate gate
+	eng   engine.Engine
+	opts  Options
+	gate  gate
+	cache cache
 }
 
 // New makes a Store over an engine, which stays the caller's to close.
@@ -176,9 +178,13 @@ func (s *Store) loadRecord(ctx context.Context, channel, key string) (*protocol.
 	if value.Version == 0 {
 		return nil, nil
 	}
+	if rec := s.cache.get(channel, key, value.Data); rec != nil {
+		return rec, nil
+	}
 	rec, err := decodeRecord(value.Data, value.Version)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
+	s.cache.put(channel, key, value.Data, rec)
 	return rec, nil
 }
