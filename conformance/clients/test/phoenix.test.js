@@ -151,7 +151,7 @@ describe("phoenix", { timeout: 60_000 }, () => {
   });
 
   it("a token that expires ends the channel with a reason", async () => {
-    const ada = channel("short", {}, { key: token({ exp: expiresIn(1000) }) });
+    const ada = channel("short", {}, { key: token({ exp: expiresIn(3000) }) });
     const [system, closed] = [events(ada, "system"), new Journal("closes")];
     ada.onClose(closed.add);
     await join(ada);

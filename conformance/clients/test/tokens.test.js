@@ -94,7 +94,7 @@ for (const vsn of ["2.0.0", "1.0.0"]) {
     });
 
     it("a token that expires closes the channel, a public one too, and says why", async () => {
-      const { client } = await someone({ exp: expiresIn(1500) });
+      const { client } = await someone({ exp: expiresIn(3000) });
       const channel = client.channel("short");
       const system = new Journal("system messages");
       channel.on("system", {}, system.add);
@@ -105,7 +105,7 @@ for (const vsn of ["2.0.0", "1.0.0"]) {
     });
 
     it("a token that is renewed in time keeps the channel beyond the first one's end", async () => {
-      const [{ client, holder }, watcher] = [await someone({ exp: expiresIn(1500) }), await someone({ exp: expiresIn(2000) })];
+      const [{ client, holder }, watcher] = [await someone({ exp: expiresIn(3000) }), await someone({ exp: expiresIn(3500) })];
       const channel = client.channel("renewed", { config: { broadcast: { ack: true } } });
       const statuses = await joined(channel);
       const ends = await joined(watcher.client.channel("ends later"));
