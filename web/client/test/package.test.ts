@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "tsdown";
+import { expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const read = (path: string) => readFileSync(`${root}${path}`, "utf8");
+const sources = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".ts"));
+
+/** Where a platform is used, passed on or made: `platform.reportError`, `reportError:`, a method's head. */
+const SEAM = /[\w.]+\.reportError|reportError:|^ *\w+\(.*\): (unknown|void)( \{|;)$/g;
+
+it("the package has no dependencies and no side effects", () => {
+  const manifest: Record<string, unknown> = JSON.parse(read("package.json"));
+  expect([manifest.dependencies, manifest.peerDependencies, manifest.sideEffects]).toEqual([undefined, undefined, false]);
+  const imported = sources.flatMap((path) =>
+    [...read(`src/${path}`).matchAll(/\bfrom "([^"]+)"/g)].map(([, name]) => name ?? ""),
+  );
+  expect(imported.filter((name) => !name.startsWith("."))).toEqual([]);
+});
+
+it("nothing but env.ts reads a clock, draws a random number, sets a timer, opens a socket or looks at the page", () => {
+  const outside =
+    /\b(Date\.now|new Date|performance|Math\.random|crypto|new WebSocket|navigator|document|window|globalThis|localStorage|console|reportError)\b(?!:)|(?<![.\w])(set|clear)(Timeout|Interval)\(/;
+  const code = (path: string) => read(`src/${path}`).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+  const offenders = sources
+    .filter((path) => path !== "env.ts" && path !== "types.ts")
+    .flatMap((path) => code(path).split("\n"))
+    .filter((line) => outside.test(line.replace(SEAM, "")));
+  expect(offenders.map((line) => line.trim())).toEqual([]);
+});
+
+it("every public name is listed by hand", () => {
+  expect(sources.filter((path) => /export (\*|default)/.test(read(`src/${path}`)))).toEqual([]);
+});
+
+it("client and notes are at most 17 KB, minified and compressed as a browser gets them", async () => {
+  const entry = { index: "src/index.ts", notes: "src/notes.ts" };
+  const [bundle] = await build({
+    cwd: root,
+    config: false,
+    entry,
+    platform: "neutral",
+    target: "es2022",
+    dts: false,
+    write: false,
+    clean: false,
+    minify: true,
+    logLevel: "silent",
+  });
+  const code = (bundle?.chunks ?? []).map((chunk) => (chunk.type === "chunk" ? chunk.code : "")).join("");
+  expect(code).toContain("phx_join");
+  expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(17_000);
+});
