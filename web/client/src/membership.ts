@@ -173,7 +173,7 @@ export class Membership {
   close(error = new ChoraleError("channel_released", `channel ${this.name} was released`)): void {
     if (this.#ended) return;
     this.#push("phx_leave", "{}");
-    this.onDown();
+    this.#endIncarnation();
     this.#ended = error;
     this.#queue.close(error);
     this.records.onClosed();
@@ -287,8 +287,10 @@ export class Membership {
 
   #refused(error: WireRefusal): void {
     const failure = errorOf(error);
-    if (error.retryable) return this.#retry(failure, error.retryAfterMs);
-    if (TOKEN_CODE.test(error.code)) return this.#retry(failure, undefined, true);
+    if (error.retryable || TOKEN_CODE.test(error.code)) {
+      this.#retry(failure, error.retryAfterMs, !error.retryable);
+      return;
+    }
     this.#endIncarnation();
     this.records.onClosed({ code: error.code, message: error.message });
     this.#queue.close(failure);
