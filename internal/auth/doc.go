@@ -29,6 +29,7 @@
 //	    persist:  'true'             # have messages kept for longer; without it, the condition for publish
 //	    presence: 'true'             # without it, the condition for join
 //	    history:  {messages: 1000, bytes: 8MiB, age: 24h, durability: os}
+//	    limits:   {messagesPerSecond: 500, payloadBytes: 64KiB}   # without them, the server's
 //	    collections:
 //	      notes:
 //	        schema: schemas/note.json   # or the schema itself; without it, any record will do

@@ -20,6 +20,7 @@ type Rule struct {
 	Pattern     string
 	Line        int // in the rules file
 	History     History
+	Limits      Limits
 	Collections map[string]*CollectionRule // by name; nil when there are none
 
 	file                             string
@@ -33,6 +34,19 @@ type History struct {
 	Bytes      int           // of data
 	Age        time.Duration // since they were appended
 	Durability string        // "memory", "os" or "disk", never ""
+}
+
+// Limits are what a rule allows in its channels instead of the server's settings.
+// A zero field means those.
+type Limits struct {
+	MessagesPerSecond int // of one member
+	BytesPerSecond    int // of one member's frames
+
+	ChannelMessagesPerSecond int // of all members together
+	ChannelBytesPerSecond    int
+
+	PresencePerSecond int // changes of one member's presence that others see
+	PayloadBytes      int // of one broadcast
 }
 
 // A CollectionRule is what a rule says about one of its collections.

@@ -93,7 +93,7 @@ func (p *rulesParser) channels(root *yaml.Node) []*Rule {
 
 // rule returns nil when there is not even a pattern.
 func (p *rulesParser) rule(node *yaml.Node, where string) *Rule {
-	keys := p.mapping(node, where, "match", "join", "publish", "persist", "presence", "history", "collections")
+	keys := p.mapping(node, where, "match", "join", "publish", "persist", "presence", "history", "limits", "collections")
 	if keys == nil {
 		return nil
 	}
@@ -131,6 +131,7 @@ func (p *rulesParser) rule(node *yaml.Node, where string) *Rule {
 	}
 	rule.Collections = p.collections(env, keys["collections"], where+" collections")
 	rule.History = p.history(keys["history"], where+" history", len(rule.Collections) > 0)
+	rule.Limits = p.limits(keys["limits"], where+" limits")
 	return rule
 }
 
@@ -242,6 +243,34 @@ func (p *rulesParser) history(node *yaml.Node, where string, collections bool) H
 		}
 	}
 	return h
+}
+
+func (p *rulesParser) limits(node *yaml.Node, where string) Limits {
+	var l Limits
+	if node == nil {
+		return l
+	}
+	fields := []struct {
+		key   string
+		value *int
+		parse func(string) (int, error)
+	}{
+		{"messagesPerSecond", &l.MessagesPerSecond, parseCount},
+		{"bytesPerSecond", &l.BytesPerSecond, parseBytes},
+		{"channelMessagesPerSecond", &l.ChannelMessagesPerSecond, parseCount},
+		{"channelBytesPerSecond", &l.ChannelBytesPerSecond, parseBytes},
+		{"presencePerSecond", &l.PresencePerSecond, parseCount},
+		{"payloadBytes", &l.PayloadBytes, parseBytes},
+	}
+	known := make([]string, len(fields))
+	for i, f := range fields {
+		known[i] = f.key
+	}
+	keys := p.mapping(node, where, known...)
+	for _, f := range fields {
+		*f.value = parsed(p, keys[f.key], where+"."+f.key, f.parse)
+	}
+	return l
 }
 
 // parsed returns the zero value for an absent or faulty node.

@@ -279,7 +279,7 @@ func TestParseRulesFaults(t *testing.T) {
 		{"a rule that is no mapping", "channels: [x]", "r.yaml:1: channels[0]: must be a mapping with match, join, publish"},
 		{"no pattern", "channels: [{join: 'true'}]", "r.yaml:1: channels[0]: match is missing: which channels is this rule for?"},
 		{"a typing error", "channels:\n- match: x\n  pubish: 'true'", `r.yaml:3: channels[0]: unknown key "pubish": did you mean publish?`},
-		{"an invented key", "channels:\n- match: x\n  colour: red", `unknown key "colour": possible are match, join, publish, persist, presence, history, collections`},
+		{"an invented key", "channels:\n- match: x\n  colour: red", `unknown key "colour": possible are match, join, publish, persist, presence, history, limits, collections`},
 		{"a key that is there twice", "channels:\n- match: x\n  join: 'true'\n  join: 'false'", `"join"`},
 		{"an unknown variable", "channels:\n- match: x\n- match: 'interview:{id}'\n  collections:\n    notes:\n      write: 'recrd == null'",
 			"r.yaml:6: channels[1] (interview:{id}) collections.notes.write: undeclared reference to 'recrd' (did you mean 'record'?) (at character 1) in `recrd == null`"},

@@ -61,7 +61,7 @@ func parseDurability(s string) (string, error) {
 // hint says which key was meant, or which ones there are.
 func hint(key string, known []string) string {
 	for _, k := range known {
-		if distance(strings.ToLower(key), k) <= 2 {
+		if distance(strings.ToLower(key), strings.ToLower(k)) <= 2 {
 			return fmt.Sprintf("did you mean %s?", k)
 		}
 	}

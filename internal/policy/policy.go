@@ -8,6 +8,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/auth"
 	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -66,6 +67,15 @@ func (p *Policy) Channel(name protocol.Channel) Channel {
 		c.Durability = d
 	}
 	return c
+}
+
+// Limits is what the channel's rule allows its senders instead of the server's
+// settings.
+func (c Channel) Limits() limit.Override {
+	if c.match == nil {
+		return limit.Override{}
+	}
+	return limit.Override(c.match.Rule().Limits)
 }
 
 // May decides whether an identity may do something in the channel. A token is
