@@ -185,6 +185,36 @@ describe("A store", () => {
     expect(notes.snapshot.getSnapshot()).toMatchObject({ records: [{ id: "n1" }], isLoading: false });
   });
 
+  it("[S3] may not resume while a collection has never been loaded: what is older than the position would be missing", () => {
+    const { store, synced } = createStore();
+    const reset = (collection: string) => store.onRecords({ collection, reset: true, offset: 3, records: [], more: false });
+    expect(store.mayResume()).toBe(false);
+    reset("notes");
+    synced(0, 3);
+    expect(store.mayResume()).toBe(true);
+    store.collection("tags");
+    expect(store.mayResume()).toBe(false);
+    reset("notes");
+    reset("tags");
+    synced(0, 3);
+    expect(store.mayResume()).toBe(true);
+  });
+
+  it("does not go back to what a late or doubled change says", () => {
+    const { store, notes, synced } = createStore();
+    const told = (offset: number) =>
+      store.onChange(change({ client: "other", n: offset, id: "", record: "n1", at: "", op: "put" }, offset));
+    synced(0, 0);
+    told(4);
+    told(6);
+    told(4);
+    expect(notes.snapshot.getSnapshot().records).toMatchObject([{ content: "at 6", version: 6 }]);
+    store.onRecords({ collection: "notes", reset: true, offset: 9, records: [], more: false });
+    synced(0, 9);
+    told(9);
+    expect(notes.snapshot.getSnapshot().records).toEqual([]);
+  });
+
   it("ignores pages and changes of collections that nobody has asked for", () => {
     const { platform, store, notes, synced } = createStore();
     store.onRecords({ collection: "elsewhere", reset: true, offset: 3, records: [], more: false });

@@ -193,7 +193,7 @@ describe("Records", () => {
   });
 
   it("[M2 trap 13] a clock that is ten years ahead does not win for ever", async () => {
-    const { platform, join } = createRoom();
+    const { platform, join, sent } = createRoom();
     const ada = join("ada", { now: () => platform.now() + 10 * 365 * 86_400_000 });
     const ben = join("ben");
     ada.notes.add({ id: "n1", content: "from the future" }); // before the first join has told the time
@@ -207,6 +207,10 @@ describe("Records", () => {
     ben.notes.patch("n1", { content: "the last word" });
     await platform.advance(100);
     expect([ada.note("n1")?.content, ben.note("n1")?.content]).toEqual(["the last word", "the last word"]);
+    await platform.advance(60_000);
+    ada.notes.add({ content: "with a clock that is right again" });
+    await platform.advance(100);
+    expect(sent().at(-1)?.at.slice(0, 12)).toBe(formatTime(platform.now() - 100, 0).slice(0, 12));
   });
 
   it("[trap 14] an own later edit wins after the wall clock went back an hour", async () => {

@@ -123,6 +123,11 @@ export interface StoreHost {
 export interface ChannelStore {
   /** Names of the collections that somebody has asked for, for the join. */
   names(): readonly string[];
+  /**
+   * Whether the next join may name a position. False while a collection that was asked for has never been loaded: a resumed join
+   * brings only what has changed since the position, and that collection's records are older. Then the join asks for everything.
+   */
+  mayResume(): boolean;
   /** The same object for the same name. */
   collection<T extends RecordShape>(name: string): Collection<T>;
   /** How many writes have not settled. */

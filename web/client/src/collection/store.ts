@@ -63,6 +63,10 @@ class RecordStore implements ChannelStore {
     return [...this.#collections.keys()];
   }
 
+  mayResume(): boolean {
+    return [...this.#collections.values()].every(({ base }) => base.isLoaded);
+  }
+
   collection<T extends RecordShape>(name: string): Collection<T> {
     let kept = this.#collections.get(name);
     if (kept === undefined) {
