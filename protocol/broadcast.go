@@ -3,30 +3,50 @@ package protocol
 import (
 	"bytes"
 	"strconv"
+	"time"
 )
 
 // Broadcast is what a client pushed to be broadcast. Body is the JSON object
 // that members will receive, without meta; for raw bytes it is nil and Binary
 // holds them.
 type Broadcast struct {
-	Event     string
+	Event    string
+	Pushed   PushedMeta
+	Body     []byte
+	Binary   []byte
+	IsBinary bool
+}
+
+// PushedMeta is what a client says about a broadcast besides its content: meta
+// of a text push, the metadata of a push of kind 3.
+type PushedMeta struct {
 	ID        string // "" when the client gave none
 	Ephemeral bool
-	Body      []byte
-	Binary    []byte
-	IsBinary  bool
+	Persist   time.Duration // how long it is to be kept (B6); 0 when that was not asked
 }
+
+// Size is the number of bytes that members will receive, but for the frame.
+func (b *Broadcast) Size() int { return len(b.Body) + len(b.Binary) }
 
 // ParseBroadcast reads the broadcast out of a frame: a text push of any version
 // or a binary push of kind 3. What it returns shares no memory with the frame.
+// With an error it still says whether the message was to be kept.
 func ParseBroadcast(f *Frame) (Broadcast, *Error) {
-	if f.IsBinary {
-		return Broadcast{Event: f.UserEvent, IsBinary: true, Binary: bytes.Clone(f.Binary)}, nil
+	if !f.IsBinary && !f.Kind3 {
+		return parseTextBroadcast(f.Payload)
 	}
-	if f.Kind3 {
-		return NewBroadcast(f.UserEvent, f.Payload), nil
+	meta, fault := parseMeta(f.Metadata)
+	b := Broadcast{Event: f.UserEvent, IsBinary: true}
+	switch {
+	case fault != nil:
+		return Broadcast{Pushed: meta}, fault
+	case f.IsBinary:
+		b.Binary = bytes.Clone(f.Binary)
+	default:
+		b = NewBroadcast(f.UserEvent, f.Payload)
 	}
-	return parseTextBroadcast(f.Payload)
+	b.Pushed = meta
+	return b, nil
 }
 
 // NewBroadcast makes a broadcast of a user's JSON payload.
@@ -61,20 +81,63 @@ func parseTextBroadcast(payload []byte) (Broadcast, *Error) {
 		b.Body = bytes.Clone(bytes.TrimSpace(payload))
 		return b, nil
 	}
-	members(meta.value, func(m member) bool {
+	var fault *Error
+	b.Pushed, fault = parseMeta(meta.value)
+	b.Body = without(payload, meta)
+	return b, fault
+}
+
+// parseMeta reads what is known in a meta; what is no object says nothing.
+func parseMeta(raw []byte) (PushedMeta, *Error) {
+	var meta PushedMeta
+	var fault *Error
+	members(raw, func(m member) bool {
 		switch m.key {
 		case "id":
-			b.ID = stringValue(m.value)
+			meta.ID = stringValue(m.value)
 		case "ephemeral":
-			b.Ephemeral = string(m.value) == "true"
+			meta.Ephemeral = string(m.value) == "true"
+		case "persist":
+			meta.Persist, fault = parsePersist(m.value)
 		}
 		return true
 	})
-	if len(b.ID) > MaxIDBytes {
-		return b, &Error{Code: CodeInvalidPayload, Message: "meta.id is longer than " + strconv.Itoa(MaxIDBytes) + " bytes"}
+	switch {
+	case fault != nil:
+	case len(AppendString(nil, meta.ID)) > MaxIDBytes+2:
+		fault = &Error{Code: CodeInvalidPayload, Message: "meta.id is longer than " + strconv.Itoa(MaxIDBytes) + " bytes"}
+	case meta.Ephemeral && meta.Persist > 0:
+		fault = &Error{Code: CodeInvalidPayload, Message: "a message is either ephemeral or persisted"}
 	}
-	b.Body = without(payload, meta)
-	return b, nil
+	return meta, fault
+}
+
+// parsePersist reads true or {"ttl": seconds}; false and null ask for nothing.
+func parsePersist(raw []byte) (time.Duration, *Error) {
+	switch string(raw) {
+	case "true":
+		return DefaultPersist, nil
+	case "false", "null":
+		return 0, nil
+	}
+	seconds := int64(0)
+	members(raw, func(m member) bool {
+		if m.key == "ttl" {
+			seconds, _ = strconv.ParseInt(string(m.value), 10, 64) // 0 is refused below
+		}
+		return true
+	})
+	return PersistFor(seconds)
+}
+
+// PersistFor is how long a message with a ttl of so many seconds is to be kept.
+// With an error it is not 0, so that who asks knows that something was asked.
+func PersistFor(seconds int64) (time.Duration, *Error) {
+	const most = int64(MaxPersist / time.Second)
+	if seconds < 1 || seconds > most {
+		return DefaultPersist, &Error{Code: CodeInvalidPayload, Message: "persist is true or an object with a ttl of 1 to " + strconv.FormatInt(most, 10) + " seconds"}
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 // without copies an object, leaving one member out.

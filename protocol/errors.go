@@ -1,5 +1,7 @@
 package protocol
 
+import "time"
+
 // Error is a refusal as the wire carries it: a stable code, a sentence, and
 // whether the same request may succeed later. docs/errors.md lists every code.
 type Error struct {
@@ -56,23 +58,36 @@ const (
 	CodeUnknownCollection   = "unknown_collection" //
 	CodeInvalidPayload      = "invalid_payload"    // cannot be understood
 	CodePayloadTooLarge     = "payload_size_exceeded"
-	CodeRecordTooLarge      = "record_too_large"    //
-	CodeSchemaViolation     = "schema_violation"    //
-	CodeForbidden           = "forbidden"           // the rule's write condition
-	CodeVersionConflict     = "version_conflict"    //
-	CodeRecordDeleted       = "record_deleted"      //
-	CodeRecordUnknown       = "record_unknown"      //
-	CodeRecordExists        = "record_exists"       //
-	CodeInvalidMutation     = "invalid_mutation"    //
-	CodeForbiddenClient     = "forbidden_client"    // the client id is somebody else's
-	CodeClientUnknown       = "client_unknown"      // take a new client id
-	CodeOutOfOrder          = "out_of_order"        // Expect names the n that is due
-	CodeUnavailable         = "storage_unavailable" //
-	CodeOverloaded          = "overloaded"          //
+	CodePersistPublic       = "persist_needs_private" //
+	CodeRecordTooLarge      = "record_too_large"      //
+	CodeSchemaViolation     = "schema_violation"      //
+	CodeForbidden           = "forbidden"             // the rule's write condition
+	CodeVersionConflict     = "version_conflict"      //
+	CodeRecordDeleted       = "record_deleted"        //
+	CodeRecordUnknown       = "record_unknown"        //
+	CodeRecordExists        = "record_exists"         //
+	CodeInvalidMutation     = "invalid_mutation"      //
+	CodeForbiddenClient     = "forbidden_client"      // the client id is somebody else's
+	CodeClientUnknown       = "client_unknown"        // take a new client id
+	CodeOutOfOrder          = "out_of_order"          // Expect names the n that is due
+	CodeUnavailable         = "storage_unavailable"   //
+	CodeOverloaded          = "overloaded"            //
 	CodeReplay              = "unable_to_replay_messages"
 	CodeShuttingDown        = "realtime_restarting" //
 	CodeInternal            = "internal_error"      //
 	CodeUnsupportedPostgres = "postgres_changes_unsupported"
+)
+
+// Codes that only the REST API answers with (section 10). The first three are
+// why a position cannot be gone on from, in the words of rule S2.
+const (
+	CodeTruncated          = "truncated"
+	CodeEpoch              = "epoch"
+	CodeFuture             = "future"
+	CodeNotFound           = "not_found"
+	CodeMethodNotAllowed   = "method_not_allowed"
+	CodeUnsupportedMedia   = "unsupported_media_type"
+	CodeTooManyRevocations = "too_many_revocations"
 )
 
 // Close codes of WebSockets (section 9).
@@ -87,15 +102,18 @@ const (
 	CloseTooMany      = 4290
 )
 
-// Limits of section 2 and 4.
+// Limits of sections 2 to 7.
 const (
 	MaxFrameBytes    = 5_000_000
+	MaxMessageBytes  = 3000<<10 + 500 // of a broadcast, as upstream has it: what is below a frame's limit in comes out below it too
 	MaxRecordBytes   = 256 << 10
 	MaxPresenceBytes = 16 << 10
 	MaxTopicBytes    = 255
 	MaxEventBytes    = 255
 	MaxReplay        = 1000
 	DefaultReplay    = 25
+	DefaultPersist   = 72 * time.Hour
+	MaxPersist       = 30 * 24 * time.Hour
 	OutcomesKept     = 64
 	RecordsPerPage   = 500
 	MaxCollections   = 16

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -163,7 +164,10 @@ const (
 	kindUserBroadcast = 4
 )
 
-// DecodeBinary decodes a binary frame: kinds 0 and 3 (F3).
+// DecodeBinary decodes a binary frame: kinds 0 and 3 (F3). The topic of a kind 3
+// must begin as a channel's does. Clients from before 2.85 sent kind 3 without
+// the length of the metadata, which shifts everything by one byte: without this
+// check parts of their topics would be taken for refs and payloads.
 func DecodeBinary(data []byte) (Frame, error) {
 	if len(data) == 0 {
 		return Frame{}, malformed("empty")
@@ -192,6 +196,9 @@ func decodeUserPush(data []byte) (Frame, error) {
 		return Frame{}, err
 	}
 	f := Frame{JoinRef: parts[0], Ref: parts[1], Topic: parts[2], Event: EventBroadcast, Kind3: true, UserEvent: parts[3]}
+	if !strings.HasPrefix(f.Topic, TopicPrefix) {
+		return Frame{}, malformed("topic of a kind 3 is no channel's")
+	}
 	if parts[4] != "" {
 		if !json.Valid([]byte(parts[4])) || !isObject([]byte(parts[4])) {
 			return Frame{}, malformed("metadata is not a JSON object")

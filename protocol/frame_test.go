@@ -74,7 +74,7 @@ func TestDecodeBinary(t *testing.T) {
 		}
 	})
 	t.Run("[F3] kind 3 with raw bytes", func(t *testing.T) {
-		f, err := DecodeBinary([]byte("\x03\x00\x01\x03\x02\x00\x00" + "7" + "r:t" + "ev" + "\x00\xff"))
+		f, err := DecodeBinary([]byte("\x03\x00\x01\x0a\x02\x00\x00" + "7" + "realtime:t" + "ev" + "\x00\xff"))
 		if err != nil || !f.IsBinary || f.UserEvent != "ev" || !bytes.Equal(f.Binary, []byte{0, 0xff}) {
 			t.Errorf("got %+v, %v", f, err)
 		}
@@ -87,8 +87,8 @@ func TestDecodeBinary(t *testing.T) {
 	})
 	for name, in := range map[string]string{
 		"nothing": "", "an unknown kind": "\x09", "lengths beyond the frame": "\x03\xff\x01\x03\x02\x00\x00abc",
-		"metadata that is no object":                     "\x03\x00\x00\x01\x01\x01\x01te7{}",
-		"JSON that is none":                              "\x03\x00\x00\x01\x01\x00\x01te{",
+		"metadata that is no object":                     "\x03\x00\x00\x0a\x01\x01\x01realtime:te7{}",
+		"JSON that is none":                              "\x03\x00\x00\x0a\x01\x00\x01realtime:te{",
 		"the six-byte header of clients older than 2.85": "\x03\x01\x01\x0f\x02\x01" + "67realtime:room:1ev{\"a\":1}",
 	} {
 		t.Run("[F5] "+name, func(t *testing.T) {
@@ -115,8 +115,8 @@ func TestBroadcast(t *testing.T) {
 			if fault != nil {
 				t.Fatal(fault)
 			}
-			if string(b.Body) != tt.wantBody || b.ID != tt.wantID {
-				t.Errorf("body %s id %q, want %s %q", b.Body, b.ID, tt.wantBody, tt.wantID)
+			if string(b.Body) != tt.wantBody || b.Pushed.ID != tt.wantID {
+				t.Errorf("body %s id %q, want %s %q", b.Body, b.Pushed.ID, tt.wantBody, tt.wantID)
 			}
 			for _, v := range []Version{V1, V2} {
 				m := EncodeBroadcast(v, "realtime:x", b.Body, BroadcastMeta{ID: "id", Offset: 7, Replayed: true})
@@ -270,7 +270,7 @@ func checkBroadcast(t *testing.T, frame *Frame) {
 		return
 	}
 	for _, v := range []Version{V1, V2} {
-		m := EncodeBroadcast(v, "realtime:x", b.Body, BroadcastMeta{ID: b.ID, Offset: 1})
+		m := EncodeBroadcast(v, "realtime:x", b.Body, BroadcastMeta{ID: b.Pushed.ID, Offset: 1})
 		if !json.Valid(m.Payload()) {
 			t.Fatalf("push %s becomes %s", frame.Payload, m.Payload())
 		}

@@ -25,8 +25,8 @@ type Join struct {
 // Replay asks for stored messages.
 type Replay struct {
 	Since int64 // Unix ms
-	Limit int   // 0 when absent
-	Valid bool  // since was a number
+	Limit int   // 1 to MaxReplay
+	Valid bool  // since and limit are whole numbers
 }
 
 // ChoraleJoin is config.chorale of a join.
@@ -136,12 +136,16 @@ func parseReplay(raw json.RawMessage) *Replay {
 	}
 	var p struct {
 		Since *int64 `json:"since"`
-		Limit int    `json:"limit"`
+		Limit *int   `json:"limit"`
 	}
 	if json.Unmarshal(raw, &p) != nil || p.Since == nil {
 		return &Replay{}
 	}
-	return &Replay{Since: *p.Since, Limit: p.Limit, Valid: true}
+	limit := DefaultReplay
+	if p.Limit != nil {
+		limit = min(max(*p.Limit, 1), MaxReplay)
+	}
+	return &Replay{Since: *p.Since, Limit: limit, Valid: true}
 }
 
 // EchoPostgres is the response's postgres_changes: each request with an id, as

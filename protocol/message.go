@@ -133,3 +133,12 @@ func AppendError(dst []byte, e *Error) []byte {
 	}
 	return append(dst, '}')
 }
+
+// AppendPersistError appends the response of an error reply to a push that was
+// to be kept: AppendError's, and the code once more as error, which is where
+// clients of upstream look for it.
+func AppendPersistError(dst []byte, e *Error) []byte {
+	dst = AppendError(dst, e)
+	dst = append(dst[:len(dst)-1], `,"error":`...)
+	return append(AppendString(dst, e.Code), '}')
+}

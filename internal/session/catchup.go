@@ -29,23 +29,26 @@ type recordPage struct {
 }
 
 // catchUp reads the past, answers the join, sends the past and goes live, in
-// the order of rule J1. When it returns an error nothing was sent.
-func (s *Session) catchUp(f *protocol.Frame, r *joinRequest) *protocol.Error {
+// the order of rule J1. When it returns an error nothing was sent. When the
+// member is not live after that, more happened during the catch-up than is kept
+// for it: the client is told to join again, and resumes from what it has.
+func (s *Session) catchUp(f *protocol.Frame, r *joinRequest) (live bool, fault *protocol.Error) {
 	p, fault := s.readPast(r)
 	if fault != nil {
-		return fault
+		return false, fault
 	}
 	r.position = p.position
 	if fault := s.replyJoin(f, r); fault != nil {
-		return fault
+		return false, fault
 	}
 	s.sendPast(r, p)
-	if !r.sub.member.GoLive(hub.Seen{Messages: p.position.Offset, Collections: p.loaded}) {
-		// More happened during the catch-up than is kept for it. The client is
-		// told to rejoin, and resumes from what it has.
-		s.conn.Close(protocol.CloseSlowConsumer, "more happened during the join than is kept for it; come back and resume")
+	if r.sub.member.GoLive(hub.Seen{Messages: p.position.Offset, Collections: p.loaded}) {
+		return true, nil
 	}
-	return nil
+	s.conn.Send(errorFrame(s.version, r.sub, &protocol.Error{
+		Code: protocol.CodeOverloaded, Message: "More happened during the join than is kept for it; join again", Retryable: true,
+	}))
+	return false, nil
 }
 
 // sendPast sends everything in one go: a conn that is not behind takes it
@@ -114,18 +117,28 @@ func (s *Session) readPast(r *joinRequest) (past, *protocol.Error) {
 		}
 	}
 	if r.Replay != nil && !r.resumed {
-		limit := r.Replay.Limit
-		if limit == 0 {
-			limit = protocol.DefaultReplay
-		}
-		p.messages, err = s.deps.Engine.Since(s.ctx, log, r.Replay.Since, min(max(limit, 1), protocol.MaxReplay))
-		if err != nil {
+		if p.messages, err = s.readReplay(log, r.Replay); err != nil {
 			return past{}, engineError(err)
 		}
-		p.messages = onlyMessages(p.messages)
 	}
 	p.messages = upTo(p.messages, p.position.Offset)
 	return p, nil
+}
+
+// readReplay reads the newest messages since an instant, up to the limit. What
+// lies between them and is no message is not counted, so it asks for more until
+// there are enough.
+func (s *Session) readReplay(log string, replay *protocol.Replay) ([]engine.Entry, error) {
+	for ask := replay.Limit; ; ask *= 4 {
+		entries, err := s.deps.Engine.Since(s.ctx, log, replay.Since, ask)
+		if err != nil {
+			return nil, err
+		}
+		messages := onlyMessages(entries)
+		if len(entries) < ask || len(messages) >= replay.Limit {
+			return messages[max(0, len(messages)-replay.Limit):], nil
+		}
+	}
 }
 
 // readMissed reads the messages after the position that the client names

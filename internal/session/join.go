@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -13,27 +14,28 @@ import (
 	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/hub"
-	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
 // subscription is the session's side of one joined channel.
 type subscription struct {
-	name     protocol.Channel
-	topic    string
-	joinRef  string
-	origin   string // of this incarnation, so that self: false leaves out just it
-	ack      bool
-	client   string // config.chorale.client
-	policy   policy.Channel
-	token    string
-	identity *auth.Identity
-	target   collection.Target
-	member   *hub.Member
+	name    protocol.Channel
+	topic   string
+	joinRef string
+	origin  string // of this incarnation, so that self: false leaves out just it
+	ack     bool
+	client  string // config.chorale.client
+	token   string
+	target  collection.Target
+	member  *hub.Member
 
-	presenceKey string
-	tracked     []byte // the newest meta this member tracked, nil when none
-	trackedRef  string
+	permissions
+	collections []string // of config.chorale
+
+	presenceKey  string
+	seesPresence bool   // is handed presence_diff
+	tracked      []byte // the newest meta this member tracked, nil when none
+	trackedRef   string
 }
 
 // joinRequest is a join on its way to becoming a subscription.
@@ -59,8 +61,10 @@ func (s *Session) join(f *protocol.Frame) {
 		s.replyError(f, refusal)
 		return
 	}
-	s.subs[f.Topic] = sub
-	s.armExpiry()
+	if sub != nil {
+		s.subs[f.Topic] = sub
+		s.armExpiry()
+	}
 }
 
 // closeFrame is phx_close with the channel's join_ref as both refs (F6).
@@ -69,7 +73,9 @@ func closeFrame(v protocol.Version, sub *subscription) protocol.Message {
 }
 
 // admit checks a join, answers it and brings the member up to date. It returns
-// a subscription that is live, or why there is none; then nothing was sent.
+// a subscription that is live, or why there is none; then nothing was sent. It
+// returns neither when the join was answered and has failed after that; then the
+// client was told to join again.
 func (s *Session) admit(f *protocol.Frame) (*subscription, *protocol.Error) {
 	r := joinRequest{Join: protocol.ParseJoin(f.Payload)}
 	name, fault := protocol.ParseTopic(f.Topic, r.Private)
@@ -88,14 +94,15 @@ func (s *Session) admit(f *protocol.Frame) (*subscription, *protocol.Error) {
 		Origin:      sub.origin,
 		Self:        r.Self,
 		Presence:    r.PresenceEnabled,
-		Collections: r.collections(),
+		Collections: sub.collections,
 		Client:      sub.client,
 	})
 	if err != nil {
 		return nil, engineError(err)
 	}
 	sub.member = member
-	if fault := s.catchUp(f, &r); fault != nil {
+	live, fault := s.catchUp(f, &r)
+	if fault != nil || !live {
 		member.Leave()
 		return nil, fault
 	}
@@ -118,11 +125,11 @@ func (s *Session) newSubscription(f *protocol.Frame, name protocol.Channel, r *j
 	if fault != nil {
 		return fault
 	}
-	p := s.deps.Policy().Channel(name)
-	if fault := p.May(auth.Join, identity); fault != nil {
+	p := newPermissions(s.deps.Policy().Channel(name), identity)
+	if fault := p.may(auth.Join); fault != nil {
 		return fault
 	}
-	if r.PresenceEnabled && p.May(auth.Presence, identity) != nil {
+	if r.PresenceEnabled && p.may(auth.Presence) != nil {
 		r.PresenceEnabled = false // joined, but without presence, as upstream has it
 	}
 	s.joins++
@@ -132,19 +139,23 @@ func (s *Session) newSubscription(f *protocol.Frame, name protocol.Channel, r *j
 		joinRef:     f.JoinRef,
 		origin:      s.id + "/" + strconv.FormatUint(s.joins, 10),
 		ack:         r.Ack,
-		policy:      p,
+		permissions: p,
 		token:       token,
-		identity:    identity,
-		presenceKey: r.PresenceKey,
+
+		presenceKey:  r.PresenceKey,
+		seesPresence: r.PresenceEnabled,
 	}
 	if r.sub.presenceKey == "" {
 		r.sub.presenceKey = uuid.NewString()
 	}
-	if r.Replay != nil && (!r.Replay.Valid || r.Replay.Limit < 0) {
+	if r.Replay != nil && (!r.Replay.Valid || r.Replay.Since > s.deps.Now().Add(maxReplayAhead).UnixMilli()) {
 		return &protocol.Error{Code: protocol.CodeReplay, Message: "Replay params are not valid"}
 	}
 	return s.choraleJoin(r)
 }
+
+// maxReplayAhead is how far in the future a replay may begin: clocks differ.
+const maxReplayAhead = time.Minute
 
 // choraleJoin checks config.chorale (J3).
 func (s *Session) choraleJoin(r *joinRequest) *protocol.Error {
@@ -161,27 +172,27 @@ func (s *Session) choraleJoin(r *joinRequest) *protocol.Error {
 		return fault
 	}
 	r.sub.client = r.Chorale.Client
+	r.sub.collections = slices.Clone(r.Chorale.Collections)
 	r.sub.target = r.sub.policy.Target(r.sub.identity)
 	return nil
 }
 
-func (r *joinRequest) collections() []string {
-	if r.Chorale == nil {
-		return nil
-	}
-	return slices.Clone(r.Chorale.Collections)
-}
-
 func (s *Session) verify(token string) (*auth.Identity, *protocol.Error) {
 	identity, err := s.deps.Verifier.Verify(token)
-	if err == nil {
-		return identity, nil
+	if err != nil {
+		return nil, tokenFault(err)
 	}
+	return identity, nil
+}
+
+// tokenFault is what a client is told of a token that is not good, or could not
+// be checked.
+func tokenFault(err error) *protocol.Error {
 	fault, ok := asTokenError(err)
 	if !ok {
-		return nil, &protocol.Error{Code: protocol.CodeTokenRefused, Message: "the token cannot be checked at the moment", Retryable: true}
+		return &protocol.Error{Code: protocol.CodeTokenRefused, Message: "The token cannot be checked at the moment", Retryable: true}
 	}
-	return nil, &protocol.Error{Code: fault.Code, Message: fault.HTTPText(), Reason: fault.Reason(), Retryable: fault.Retryable()}
+	return &protocol.Error{Code: fault.Code, Message: fault.HTTPText(), Reason: fault.Reason(), Retryable: fault.Retryable()}
 }
 
 // choraleReply is response.chorale of a join's reply (section 4).

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chorale-rt/chorale/internal/auth"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -28,6 +27,27 @@ func (s *Session) drop(sub *subscription) {
 	}
 }
 
+// fail ends a membership that could not be kept up, though nothing speaks against
+// the next one: clients join again after phx_error, as they do not after phx_close.
+func (s *Session) fail(sub *subscription, why *protocol.Error) {
+	s.drop(sub)
+	s.conn.Send(errorFrame(s.version, sub, why))
+}
+
+// errorFrame is phx_error with the channel's join_ref as both refs (F6).
+func errorFrame(v protocol.Version, sub *subscription, why *protocol.Error) protocol.Message {
+	return protocol.EncodeText(v, sub.joinRef, sub.joinRef, sub.topic, protocol.EventError, protocol.AppendError(nil, why))
+}
+
+// reject ends a membership whose token is not good, or cannot be checked.
+func (s *Session) reject(sub *subscription, err error) {
+	if fault, ok := asTokenError(err); ok && !fault.Retryable() {
+		s.shut(sub, fault.SystemText())
+		return
+	}
+	s.fail(sub, tokenFault(err))
+}
+
 // shut ends a membership for good: the client is told why and will not rejoin.
 func (s *Session) shut(sub *subscription, why string) {
 	s.drop(sub)
@@ -37,8 +57,9 @@ func (s *Session) shut(sub *subscription, why string) {
 	)
 }
 
-// refresh replaces a channel's token. There is never a reply; a token that is
-// not good ends the channel.
+// refresh replaces a channel's token, and asks the newest rules what its
+// identity may do. There is never a reply; a token that is not good, or that
+// does not read what the old one read, ends the channel.
 func (s *Session) refresh(f *protocol.Frame, sub *subscription) {
 	var p struct {
 		Token string `json:"access_token"`
@@ -48,14 +69,15 @@ func (s *Session) refresh(f *protocol.Frame, sub *subscription) {
 	}
 	identity, err := s.deps.Verifier.Verify(p.Token)
 	if err != nil {
-		s.shut(sub, systemText(err))
+		s.reject(sub, err)
 		return
 	}
-	if fault := sub.policy.May(auth.Join, identity); fault != nil {
-		s.shut(sub, "You do not have permissions to read from this Channel topic: "+sub.name.Name)
+	now := newPermissions(s.deps.Policy().Channel(sub.name), identity)
+	if why := sub.readable(&now); why != "" {
+		s.shut(sub, why)
 		return
 	}
-	sub.token, sub.identity = p.Token, identity
+	sub.token, sub.permissions = p.Token, now
 	if sub.target.Specs != nil {
 		sub.target = sub.policy.Target(identity)
 	}
@@ -95,17 +117,10 @@ func (s *Session) expire() {
 	}
 	for _, sub := range s.subs {
 		if _, err := s.deps.Verifier.Verify(sub.token); err != nil {
-			s.shut(sub, systemText(err))
+			s.reject(sub, err)
 		}
 	}
 	s.armExpiry()
-}
-
-func systemText(err error) string {
-	if fault, ok := asTokenError(err); ok {
-		return fault.SystemText()
-	}
-	return "The token cannot be checked at the moment"
 }
 
 // detached is a context for what must be done although the session ends.

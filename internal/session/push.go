@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -18,27 +19,47 @@ import (
 func (s *Session) broadcast(f *protocol.Frame, sub *subscription) {
 	b, fault := protocol.ParseBroadcast(f)
 	if fault == nil {
-		fault = sub.policy.May(auth.Publish, sub.identity)
+		fault = sub.mayBroadcast(&b)
 	}
-	if fault == nil && len(b.Event) > protocol.MaxEventBytes {
-		fault = &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "the event's name is longer than 255 bytes"}
+	var receipt engine.Receipt
+	var id string
+	if fault == nil {
+		var err error
+		if receipt, id, err = s.append(sub, &b); err != nil {
+			fault = engineError(err)
+		}
 	}
-	if fault != nil {
-		s.replyError(f, fault)
-		return
-	}
-	receipt, id, err := s.append(sub, &b)
 	switch {
-	case err != nil:
-		s.replyError(f, engineError(err))
+	case fault != nil && b.Pushed.Persist > 0:
+		s.refuse(f, fault, protocol.AppendPersistError(nil, fault))
+	case fault != nil:
+		s.replyError(f, fault)
 	case sub.ack:
 		s.replyOK(f, ackResponse(id, receipt.Position.Offset))
 	}
 }
 
+// mayBroadcast says why a broadcast is refused, or nil.
+func (sub *subscription) mayBroadcast(b *protocol.Broadcast) *protocol.Error {
+	if fault := sub.may(auth.Publish); fault != nil {
+		return fault
+	}
+	switch {
+	case len(b.Event) > protocol.MaxEventBytes:
+		return &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "the event's name is longer than 255 bytes"}
+	case b.Size() > protocol.MaxMessageBytes:
+		return &protocol.Error{Code: protocol.CodePayloadTooLarge, Message: fmt.Sprintf("a message is limited to %d bytes", protocol.MaxMessageBytes)}
+	case b.Pushed.Persist == 0:
+		return nil
+	case !sub.name.Private:
+		return &protocol.Error{Code: protocol.CodePersistPublic, Message: "persist can only be used on private channels"}
+	}
+	return sub.may(auth.Persist)
+}
+
 // append logs a broadcast, or sends it when it is ephemeral.
 func (s *Session) append(sub *subscription, b *protocol.Broadcast) (engine.Receipt, string, error) {
-	id := b.ID
+	id := b.Pushed.ID
 	if id == "" {
 		id = uuid.NewString()
 	}
@@ -46,19 +67,24 @@ func (s *Session) append(sub *subscription, b *protocol.Broadcast) (engine.Recei
 	if b.IsBinary {
 		kind, data = engine.KindBinary, engine.JoinBinary(b.Event, b.Binary)
 	}
-	if b.Ephemeral {
-		return engine.Receipt{}, b.ID, s.deps.Engine.Send(s.ctx, sub.name.Log(), engine.Entry{
-			Kind: kind, ID: b.ID, Origin: sub.origin, Data: data, Time: s.deps.Now().UnixMilli(),
+	if b.Pushed.Ephemeral {
+		return engine.Receipt{}, b.Pushed.ID, s.deps.Engine.Send(s.ctx, sub.name.Log(), engine.Entry{
+			Kind: kind, ID: b.Pushed.ID, Origin: sub.origin, Data: data, Time: s.deps.Now().UnixMilli(),
 		})
 	}
-	receipt, err := s.deps.Engine.Append(s.ctx, sub.name.Log(), engine.Write{
+	write := engine.Write{
 		Kind:       kind,
 		ID:         id,
 		Origin:     sub.origin,
 		Data:       data,
 		Durability: sub.policy.Durability,
 		Retention:  sub.policy.Retention,
-	})
+		Keep:       b.Pushed.Persist,
+	}
+	if write.Keep > 0 {
+		write.Durability = max(write.Durability, engine.OS) // B6
+	}
+	receipt, err := s.deps.Engine.Append(s.ctx, sub.name.Log(), write)
 	return receipt, id, err
 }
 
@@ -122,7 +148,7 @@ func (s *Session) presence(f *protocol.Frame, sub *subscription) {
 }
 
 func (s *Session) track(f *protocol.Frame, sub *subscription, meta json.RawMessage) {
-	if fault := sub.policy.May(auth.Presence, sub.identity); fault != nil {
+	if fault := sub.may(auth.Presence); fault != nil {
 		s.replyError(f, fault)
 		return
 	}
@@ -141,6 +167,7 @@ func (s *Session) track(f *protocol.Frame, sub *subscription, meta json.RawMessa
 		return
 	}
 	sub.member.WatchPresence()
+	sub.seesPresence = true
 	if err := s.deps.Engine.PutLease(s.ctx, sub.name.Log(), sub.origin, value); err != nil {
 		s.replyError(f, engineError(err))
 		return

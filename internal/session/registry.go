@@ -121,7 +121,7 @@ func (s *Session) recheck(judge func(*auth.Identity) error) {
 	}
 	for _, sub := range s.subs {
 		if err := judge(sub.identity); err != nil {
-			s.shut(sub, systemText(err))
+			s.reject(sub, err)
 		}
 	}
 	s.armExpiry()

@@ -40,6 +40,7 @@ type Metrics interface {
 	FrameMalformed()
 	JoinRefused(code string)
 	PushRefused(code string)
+	Limited(limit string)
 }
 
 // Deps is what all sessions of a server share.
@@ -205,8 +206,12 @@ func (s *Session) replyOK(f *protocol.Frame, response []byte) {
 }
 
 func (s *Session) replyError(f *protocol.Frame, e *protocol.Error) {
+	s.refuse(f, e, protocol.AppendError(nil, e))
+}
+
+func (s *Session) refuse(f *protocol.Frame, e *protocol.Error, response []byte) {
 	s.deps.Metrics.PushRefused(e.Code)
-	s.conn.Send(protocol.EncodeReply(s.version, f.JoinRef, f.Ref, f.Topic, false, protocol.AppendError(nil, e)))
+	s.conn.Send(protocol.EncodeReply(s.version, f.JoinRef, f.Ref, f.Topic, false, response))
 }
 
 // engineError is what a client is told when the engine did not do it.

@@ -36,6 +36,11 @@ channels:
       notes:
         schema: {type: object, properties: {content: {type: string, minLength: 1}}, required: [content]}
         write: 'record == null || record.createdBy == claims.sub'
+  - match: "keep:{id}"
+    join: 'true'
+    publish: 'true'
+    persist: 'claims.sub != "guest"'
+    history: {messages: 2}
   - match: "room:{id}"
     join: 'true'
     publish: 'true'
