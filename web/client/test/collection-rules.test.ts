@@ -42,14 +42,16 @@ describe("A write", () => {
     server.refuseNext(overloaded);
     const mutations = ["one", "two", "three"].map((content) => ada.notes.add({ content }));
     await platform.advance(400);
+    mutations.push(ada.notes.add({ content: "four, while waiting" }));
+    await platform.advance(50);
     expect(mutates()).toHaveLength(3);
     await platform.advance(200);
     const bytes = mutates().map(({ text }) => text.slice(text.indexOf("{")));
-    expect(bytes.slice(3)).toEqual(bytes.slice(0, 3));
-    expect(await Promise.all(mutations.map(({ settled }) => settled))).toEqual(
-      [1, 2, 3].map((offset) => ({ status: "applied", offset })),
-    );
-    expect(room.records("notes")).toHaveLength(3);
+    expect(bytes.slice(3, 6)).toEqual(bytes.slice(0, 3));
+    expect(bytes).toHaveLength(7);
+    const outcomes = await Promise.all(mutations.map(({ settled }) => settled));
+    expect(outcomes).toEqual([1, 2, 3, 4].map((offset) => ({ status: "applied", offset })));
+    expect(room.records("notes")).toHaveLength(4);
   });
 
   it("[M1] whose predecessor was lost on the way is sent again behind it", async () => {

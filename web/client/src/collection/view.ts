@@ -30,7 +30,11 @@ export class View<T extends RecordShape> implements Store<CollectionSnapshot<T>>
   readonly #failed = new Map<string, MutationFailure>();
   #snapshot: CollectionSnapshot<T> = freeze({ records: [], byId: new Map(), status: new Map(), isLoading: true });
   #isRecordsStale = false;
+  /** Records have come or gone, so that the list has to be ordered anew. */
+  #isOrderStale = false;
   #isStatusStale = false;
+  #isUntold = false;
+  #toldLoading = true;
 
   constructor(source: ViewSource) {
     this.#source = source;
@@ -72,8 +76,10 @@ export class View<T extends RecordShape> implements Store<CollectionSnapshot<T>>
 
   /** Tells the listeners when something has changed since they were told. */
   tell(): void {
-    if (!this.#isStale()) return;
-    this.#snapshot = this.#take();
+    const isLoading = !this.#source.base.isLoaded;
+    if (!this.#isUntold && isLoading === this.#toldLoading) return;
+    this.#isUntold = false;
+    this.#toldLoading = isLoading;
     this.#listeners.tell();
   }
 
@@ -82,12 +88,14 @@ export class View<T extends RecordShape> implements Store<CollectionSnapshot<T>>
     const record = this.recordOf(id);
     if (record === undefined || record.deleted !== undefined) {
       if (!this.#shown.delete(id)) return;
+      this.#isOrderStale = true;
     } else {
       const shown = show<T>(record);
       if (isSameJson(old, shown)) return;
       this.#shown.set(id, shown);
+      if (old === undefined) this.#isOrderStale = true;
     }
-    this.#isRecordsStale = true;
+    this.#isRecordsStale = this.#isUntold = true;
   }
 
   #refreshStatus(id: string): void {
@@ -97,7 +105,7 @@ export class View<T extends RecordShape> implements Store<CollectionSnapshot<T>>
     if (old === undefined ? pending === 0 && failed === undefined : old.pending === pending && old.failed === failed) return;
     if (pending === 0 && failed === undefined) this.#status.delete(id);
     else this.#status.set(id, Object.freeze({ pending, ...(failed !== undefined && { failed }) }));
-    this.#isStatusStale = true;
+    this.#isStatusStale = this.#isUntold = true;
   }
 
   #isStale(): boolean {
@@ -112,9 +120,12 @@ export class View<T extends RecordShape> implements Store<CollectionSnapshot<T>>
     let { records, byId } = old;
     if (this.#isRecordsStale) {
       byId = new Map(this.#shown);
-      records = Object.freeze([...this.#shown.values()].sort(byIdOrder));
+      const list = this.#isOrderStale
+        ? [...byId.values()].sort(byIdOrder)
+        : records.map((record) => byId.get(record.id) ?? record);
+      records = Object.freeze(list);
     }
-    this.#isRecordsStale = this.#isStatusStale = false;
+    this.#isRecordsStale = this.#isOrderStale = this.#isStatusStale = false;
     return Object.freeze({ records, byId, status, isLoading });
   }
 }
