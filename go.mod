@@ -2,11 +2,7 @@ module github.com/chorale-rt/chorale
 
 go 1.26.0
 
-ignore (
-	./conformance/clients/node_modules
-	./node_modules
-	./web/node_modules
-)
+ignore node_modules
 
 require (
 	cel.dev/cel-go v0.33.2

@@ -37,6 +37,9 @@ type ChoraleJoin struct {
 	Resume      *struct {
 		Epoch  string `json:"epoch"`
 		Offset uint64 `json:"offset"`
+		// Collections that the client holds at this position; nil means all of
+		// ChoraleJoin.Collections. The others are loaded whole.
+		Collections []string `json:"collections"`
 	} `json:"resume"`
 }
 

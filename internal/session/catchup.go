@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/hub"
@@ -205,11 +206,8 @@ func upTo(entries []engine.Entry, offset uint64) []engine.Entry {
 // client's position (S3). Each collection is read at an offset of its own, and
 // goes live from there.
 func (s *Session) readCollections(r *joinRequest, log string, p *past) *protocol.Error {
-	var since uint64
-	if resume := r.Chorale.Resume; resume != nil && resume.Epoch == p.position.Epoch && resume.Offset <= p.position.Offset {
-		since = resume.Offset
-	}
 	for _, name := range r.Chorale.Collections {
+		since := r.holds(name, p.position)
 		at, records, err := s.deps.Collections.Load(s.ctx, log, name, since)
 		if errors.Is(err, engine.ErrTruncated) { // deletions since then are forgotten
 			since = 0
@@ -225,6 +223,19 @@ func (s *Session) readCollections(r *joinRequest, log string, p *past) *protocol
 		p.pages = appendPages(p.pages, name, since == 0, at.Offset, records)
 	}
 	return nil
+}
+
+// holds is the offset at which the client has a collection, 0 when it must be
+// loaded whole.
+func (r *joinRequest) holds(collection string, head engine.Position) uint64 {
+	resume := r.Chorale.Resume
+	switch {
+	case resume == nil, resume.Epoch != head.Epoch, resume.Offset > head.Offset:
+		return 0
+	case resume.Collections != nil && !slices.Contains(resume.Collections, collection):
+		return 0
+	}
+	return resume.Offset
 }
 
 func appendPages(pages []recordPage, name string, reset bool, offset uint64, records []json.RawMessage) []recordPage {

@@ -251,6 +251,22 @@ func TestResume(t *testing.T) {
 			t.Error(ids)
 		}
 	})
+	t.Run("[S3] a collection that was not held is sent whole", func(t *testing.T) {
+		w := newWorld(t)
+		a := w.connect("ada")
+		first := a.joinRecords("a", "")
+		a.synced()
+		a.put("a", 1, "r1")
+		a.put("a", 2, "r2")
+		at := strings.TrimSuffix(resume(first, 2), "}")
+		for held, want := range map[string][]string{`["notes"]`: nil, `[]`: {"r1", "r2"}} {
+			c := w.connect("ben")
+			chorale := c.joinRecords("b", at+`,"collections":`+held+"}")
+			if ids, _, _ := c.synced(); chorale["resumed"] != true || !slices.Equal(ids, want) {
+				t.Errorf("held %s: %v", held, ids)
+			}
+		}
+	})
 	t.Run("[S3] who was away for longer than deletions are remembered gets all records anew", func(t *testing.T) {
 		var passed atomic.Int64
 		w := newWorldOn(t, embedded.Options{

@@ -254,7 +254,7 @@ export class Membership {
 
   #joinPayload(config: string, token: string): string {
     const { collections, client, ...plain } = JSON.parse(config) as Record<string, Json>;
-    const resume = this.#position && { resume: this.#position };
+    const resume = this.#position && { resume: { ...this.#position, collections: this.records.loaded() } };
     return JSON.stringify({ config: { ...plain, chorale: { v: 1, client, collections, ...resume } }, access_token: token });
   }
 

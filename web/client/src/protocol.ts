@@ -160,7 +160,7 @@ export function decodeChange(payload: unknown): WireChange {
   need(p.record, isString, "change.record");
   need(p.client, isString, "change.client");
   need(p.n, isCount, "change.n");
-  if (!STATUSES.has(p.status)) throw new ProtocolError(`a change of unknown status ${String(p.status)}`);
+  if (!STATUSES.has(p.status)) throw new ProtocolError(`a change of unknown status ${JSON.stringify(p.status)}`);
   if (p.state !== undefined) decodeRecord(p.state);
   return p as unknown as WireChange; // what is read of it is checked above
 }
@@ -168,7 +168,7 @@ export function decodeChange(payload: unknown): WireChange {
 export function decodeOutcome(value: unknown): WireOutcome {
   const o = object(value, "an outcome");
   need(o.n, isCount, "outcome.n");
-  if (!STATUSES.has(o.status)) throw new ProtocolError(`an outcome of unknown status ${String(o.status)}`);
+  if (!STATUSES.has(o.status)) throw new ProtocolError(`an outcome of unknown status ${JSON.stringify(o.status)}`);
   const error = o.error === undefined ? undefined : decodeError(o.error);
   return { ...(o as unknown as WireOutcome), offset: isCount(o.offset) ? o.offset : 0, ...(error && { error }) };
 }

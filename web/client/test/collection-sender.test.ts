@@ -185,19 +185,18 @@ describe("A store", () => {
     expect(notes.snapshot.getSnapshot()).toMatchObject({ records: [{ id: "n1" }], isLoading: false });
   });
 
-  it("[S3] may not resume while a collection has never been loaded: what is older than the position would be missing", () => {
+  it("[S3] says which collections it holds: the others must be loaded whole", () => {
     const { store, synced } = createStore();
     const reset = (collection: string) => store.onRecords({ collection, reset: true, offset: 3, records: [], more: false });
-    expect(store.mayResume()).toBe(false);
+    expect(store.loaded()).toEqual([]);
     reset("notes");
     synced(0, 3);
-    expect(store.mayResume()).toBe(true);
+    expect(store.loaded()).toEqual(["notes"]);
     store.collection("tags");
-    expect(store.mayResume()).toBe(false);
-    reset("notes");
+    expect(store.loaded()).toEqual(["notes"]);
     reset("tags");
     synced(0, 3);
-    expect(store.mayResume()).toBe(true);
+    expect(store.loaded()).toEqual(["notes", "tags"]);
   });
 
   it("does not go back to what a late or doubled change says", () => {

@@ -13,10 +13,31 @@ describe("resume", () => {
     await comeBack();
     room.broadcast("n", 7);
     await platform.advance(10);
-    expect(config().chorale.resume).toEqual({ epoch: "epoch-of-room", offset: 3 });
+    expect(config().chorale.resume).toEqual({ epoch: "epoch-of-room", offset: 3, collections: [] });
     expect(payloads()).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(heard.map((message) => message.replayed)).toEqual([false, false, false, true, true, true, false]);
     expect(resyncs).toEqual([]);
+  });
+
+  it("[S3] a collection that is asked for late is loaded whole, and the others and the messages go on", async () => {
+    const { client: ada, channel, room, server, platform, config, resyncs } = await inRoom();
+    const notes = channel.collection<{ text: string }>("notes");
+    await platform.advance(10);
+    notes.add({ text: "first" });
+    const ben = createRealtimeClient({ url: "http://fake", getToken: () => server.token("ben"), platform });
+    const bens = ben.channels.getChannel({ name: "room" });
+    bens.collection<{ text: string }>("tags").add({ text: "older than what Ada knows" });
+    await platform.advance(10);
+    room.broadcast("n", 1);
+    await platform.advance(10);
+    const tags = channel.collection<{ text: string }>("tags");
+    await platform.advance(10);
+    expect(config().chorale.resume?.collections).toEqual(["notes"]);
+    expect(tags.snapshot.getSnapshot()).toMatchObject({ isLoading: false, records: [{ text: "older than what Ada knows" }] });
+    expect(notes.snapshot.getSnapshot().records).toMatchObject([{ text: "first" }]);
+    expect(resyncs).toEqual([]);
+    ada.close();
+    ben.close();
   });
 
   it("[R3] a catch-up that was cut short is begun again where it began, and repeats nothing", async () => {

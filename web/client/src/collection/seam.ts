@@ -124,10 +124,10 @@ export interface ChannelStore {
   /** Names of the collections that somebody has asked for, for the join. */
   names(): readonly string[];
   /**
-   * Whether the next join may name a position. False while a collection that was asked for has never been loaded: a resumed join
-   * brings only what has changed since the position, and that collection's records are older. Then the join asks for everything.
+   * Names of the collections that are held at the channel's position: a resumed join brings only what changed in them since. The
+   * others are loaded whole.
    */
-  mayResume(): boolean;
+  loaded(): readonly string[];
   /** The same object for the same name. */
   collection<T extends RecordShape>(name: string): Collection<T>;
   /** How many writes have not settled. */

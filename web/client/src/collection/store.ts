@@ -63,8 +63,8 @@ class RecordStore implements ChannelStore {
     return [...this.#collections.keys()];
   }
 
-  mayResume(): boolean {
-    return [...this.#collections.values()].every(({ base }) => base.isLoaded);
+  loaded(): readonly string[] {
+    return [...this.#collections].filter(([, { base }]) => base.isLoaded).map(([name]) => name);
   }
 
   collection<T extends RecordShape>(name: string): Collection<T> {

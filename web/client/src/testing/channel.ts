@@ -16,6 +16,8 @@ export interface Member {
 export interface Position {
   readonly epoch: string;
   readonly offset: number;
+  /** Of a resume: the collections that are held there; absent means all. */
+  readonly collections?: readonly string[];
 }
 
 /** What a join asks to go on from. */
@@ -127,7 +129,10 @@ export class FakeChannel {
     const { resumed } = this.resume(at);
     if (member.hasPresence) member.push("presence_state", this.#presence([...this.#metas.keys()]));
     const since = at !== undefined && at.epoch === this.#log.epoch && at.offset <= this.#log.offset ? at.offset : 0;
-    for (const collection of member.collections) this.#pushPages(member, collection, since);
+    for (const collection of member.collections) {
+      const isHeld = at?.collections === undefined || at.collections.includes(collection);
+      this.#pushPages(member, collection, isHeld ? since : 0);
+    }
     if (resumed && at !== undefined) {
       for (const message of this.#log.messages) if (message.offset > at.offset) member.push("broadcast", bodyOf(message, true));
     }

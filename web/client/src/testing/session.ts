@@ -234,7 +234,8 @@ function wishesOf(payload: Fields) {
 
 function positionOf(value: unknown): Position | undefined {
   if (!isObject(value) || typeof value.epoch !== "string" || typeof value.offset !== "number") return undefined;
-  return { epoch: value.epoch, offset: value.offset };
+  const { epoch, offset, collections } = value;
+  return { epoch, offset, ...(Array.isArray(collections) && { collections: collections.map(String) }) };
 }
 
 /** What a client of this package sends is well-formed; the server's own tests are where the rest is refused. */

@@ -135,7 +135,7 @@ function useScroll(
   useLayoutEffect(() => {
     const { current } = list;
     if (!current || isLoading) return;
-    if (!hasBegun.current && isLive) current.querySelector("ol > li:last-child")?.scrollIntoView({ block: "end" });
+    if (!hasBegun.current && isLive) scrollToEnd(current);
     hasBegun.current = true;
     if (wanted.current === undefined || !notes.some((note) => note.id === wanted.current)) return;
     document.getElementById(`note-${wanted.current}`)?.scrollIntoView({ block: "nearest", behavior: "smooth" });
@@ -144,6 +144,15 @@ function useScroll(
   return useCallback((noteId) => {
     wanted.current = noteId;
   }, []);
+}
+
+/** Rows that were not on the screen yet have a guessed height: the end moves while it comes into sight. */
+function scrollToEnd(list: HTMLElement, tries = 10) {
+  list.scrollTop = list.scrollHeight;
+  const height = list.scrollHeight;
+  requestAnimationFrame(() => {
+    if (tries > 0 && list.scrollHeight !== height) scrollToEnd(list, tries - 1);
+  });
 }
 
 function TypingLine({ names }: { names: readonly string[] }) {
