@@ -65,6 +65,9 @@ func (a *application) attempt(ctx context.Context) (outcome protocol.Outcome, re
 			return outcome, nil, err
 		}
 		d = decide(a.spec, rec, a.m, now, a.author.Subject)
+		if a.spec.Hidden && d.next == nil {
+			d.change.State = nil
+		}
 	}
 	write, err := a.write(d, row, rowVersion, versionOf(rec))
 	if err != nil {

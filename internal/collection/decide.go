@@ -21,6 +21,9 @@ type Spec struct {
 	// createdAt, updatedBy and updatedAt. mutation has op, collection, record
 	// (the id), fields, sets (by name, element → bool) and counters.
 	MayWrite func(record, mutation map[string]any) *protocol.Error
+	// Hidden says that the author may write here and not read: what becomes of
+	// its mutations is told without the current record.
+	Hidden bool
 }
 
 // A decision is what becomes of a mutation. It is made without I/O.

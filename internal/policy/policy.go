@@ -94,18 +94,19 @@ func (c Channel) May(op auth.Op, id *auth.Identity) *protocol.Error {
 }
 
 // refuse says it in upstream's words, which clients and their users look for,
-// followed by ours, which say what to change.
+// followed by ours, which say which permission is missing. A refused join has
+// upstream's alone: programs compare them.
 func (c Channel) refuse(op auth.Op, why string) *protocol.Error {
 	verb := "write to"
 	if op == auth.Join {
 		verb = "read from"
 	}
 	text := fmt.Sprintf("You do not have permissions to %s this Channel topic: %s", verb, c.name.Name)
-	return &protocol.Error{
-		Code:    protocol.CodeUnauthorized,
-		Message: text + " (" + why + ")",
-		Reason:  "Unauthorized: " + text,
+	fault := &protocol.Error{Code: protocol.CodeUnauthorized, Message: text + " (" + why + ")"}
+	if op == auth.Join {
+		fault.Reason = "Unauthorized: " + text
 	}
+	return fault
 }
 
 // Collections checks that an identity may read these collections.
@@ -136,7 +137,9 @@ func (c Channel) Target(id *auth.Identity) collection.Target {
 	}
 	t.Specs = make(map[string]collection.Spec, len(c.match.Rule().Collections))
 	for name, rule := range c.match.Rule().Collections {
-		t.Specs[name] = collection.Spec{Schema: c.policy.schemas[rule], MayWrite: c.mayWrite(name, id)}
+		t.Specs[name] = collection.Spec{
+			Schema: c.policy.schemas[rule], MayWrite: c.mayWrite(name, id), Hidden: !c.match.MayRead(name, id).Allowed,
+		}
 	}
 	return t
 }
