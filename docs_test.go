@@ -153,7 +153,7 @@ func metricNames(t *testing.T) []string {
 		if !ok {
 			return true
 		}
-		if f, ok := call.Fun.(*ast.Ident); ok && slices.Contains([]string{"counter", "gauge", "byCode"}, f.Name) {
+		if f, ok := call.Fun.(*ast.Ident); ok && slices.Contains([]string{"counter", "gauge", "counterBy"}, f.Name) {
 			out = append(out, leading(call.Args[0]))
 		}
 		return true

@@ -55,6 +55,8 @@ const (
 	CodeTopicRequired       = "topic_name_required" //
 	CodeUnmatchedTopic      = "unmatched_topic"     // not joined, or not a realtime: topic
 	CodeTooManyChannels     = "channel_rate_limit_reached"
+	CodeTooManyJoins        = "client_join_rate_limit_reached"
+	CodeRateLimited         = "rate_limit_reached" // messages or bytes per second
 	CodeUnknownCollection   = "unknown_collection" //
 	CodeInvalidPayload      = "invalid_payload"    // cannot be understood
 	CodePayloadTooLarge     = "payload_size_exceeded"

@@ -79,9 +79,7 @@ func (e Excess) Sentence() string {
 		return fmt.Sprintf("Too many connections from this address: %d are allowed", e.count)
 	case Payload:
 		return fmt.Sprintf("A message is limited to %d bytes", e.count)
-	case Frame:
-		return fmt.Sprintf("a frame is larger than %d bytes", e.count)
-	case Presence: // coalesced, nobody is told
+	case Presence, Frame: // the one is delayed without a word, the other ends the socket
 	}
 	return "Too much at once"
 }

@@ -168,9 +168,6 @@ func (l *Limiter) Track(c *Channel, m *Member) time.Duration {
 	return m.presence.Take(l.Now(), c.presence, 1)
 }
 
-// TooLarge is the excess of a frame.
-func (l *Limiter) TooLarge() Excess { return Excess{Limit: Frame, count: l.settings.FrameBytes} }
-
 // tooMuch names the limit that has to be waited for longer.
 func tooMuch(messages, bytes Name, f *Flow, messagesWait, bytesWait time.Duration) Excess {
 	switch {

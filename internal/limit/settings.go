@@ -69,7 +69,7 @@ func Defaults() Settings {
 		IdentitySockets: 100,
 		// An office, a school or a mobile network behind one address.
 		AddressSockets: 1000,
-		PayloadBytes:   3 << 20, // as much as Supabase Realtime's largest plan
+		PayloadBytes:   3000<<10 + 500, // as Supabase Realtime has it
 		FrameBytes:     5_000_000,
 	}
 }

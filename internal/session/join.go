@@ -14,6 +14,8 @@ import (
 	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/limit"
+	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -30,12 +32,16 @@ type subscription struct {
 	member  *hub.Member
 
 	permissions
-	collections []string // of config.chorale
+	rules       *policy.Policy // that permissions are asked of
+	collections []string       // of config.chorale
+	limits      *limit.Channel
+	used        limit.Member
 
 	presenceKey  string
 	seesPresence bool   // is handed presence_diff
 	tracked      []byte // the newest meta this member tracked, nil when none
 	trackedRef   string
+	pending      *pendingPresence // newer than tracked; nil when nothing waits
 }
 
 // joinRequest is a join on its way to becoming a subscription.
@@ -77,13 +83,18 @@ func closeFrame(v protocol.Version, sub *subscription) protocol.Message {
 // returns neither when the join was answered and has failed after that; then the
 // client was told to join again.
 func (s *Session) admit(f *protocol.Frame) (*subscription, *protocol.Error) {
+	if excess := s.limits.Join(&s.sender); excess.Over() {
+		s.pause = s.limited(f, nil, excess)
+		return nil, limitFault(excess)
+	}
 	r := joinRequest{Join: protocol.ParseJoin(f.Payload)}
 	name, fault := protocol.ParseTopic(f.Topic, r.Private)
 	if fault != nil {
 		return nil, fault
 	}
-	if limit := s.maxChannels(); len(s.subs) >= limit {
-		return nil, &protocol.Error{Code: protocol.CodeTooManyChannels, Message: "Too many channels", Retryable: true, RetryAfterMs: 5000}
+	if excess := s.limits.MayJoin(len(s.subs)); excess.Over() {
+		s.deps.Metrics.Limited(string(excess.Limit))
+		return nil, limitFault(excess)
 	}
 	if fault := s.newSubscription(f, name, &r); fault != nil {
 		return nil, fault
@@ -109,13 +120,6 @@ func (s *Session) admit(f *protocol.Frame) (*subscription, *protocol.Error) {
 	return sub, nil
 }
 
-func (s *Session) maxChannels() int {
-	if s.deps.MaxChannels > 0 {
-		return s.deps.MaxChannels
-	}
-	return 100
-}
-
 func (s *Session) newSubscription(f *protocol.Frame, name protocol.Channel, r *joinRequest) *protocol.Error {
 	token := r.Token
 	if token == "" {
@@ -125,7 +129,8 @@ func (s *Session) newSubscription(f *protocol.Frame, name protocol.Channel, r *j
 	if fault != nil {
 		return fault
 	}
-	p := newPermissions(s.deps.Policy().Channel(name), identity)
+	rules := s.deps.Policy()
+	p := newPermissions(rules.Channel(name), identity)
 	if fault := p.may(auth.Join); fault != nil {
 		return fault
 	}
@@ -140,6 +145,8 @@ func (s *Session) newSubscription(f *protocol.Frame, name protocol.Channel, r *j
 		origin:      s.id + "/" + strconv.FormatUint(s.joins, 10),
 		ack:         r.Ack,
 		permissions: p,
+		rules:       rules,
+		limits:      s.limits.Channel(p.policy.Limits()),
 		token:       token,
 
 		presenceKey:  r.PresenceKey,
@@ -220,7 +227,7 @@ func (s *Session) replyJoin(f *protocol.Frame, r *joinRequest) *protocol.Error {
 			Collections: append([]string{}, r.Chorale.Collections...),
 			Subject:     r.sub.identity.Subject,
 			Now:         s.deps.Now().UnixMilli(),
-			Limits:      map[string]int{"frameBytes": protocol.MaxFrameBytes, "recordBytes": protocol.MaxRecordBytes},
+			Limits:      map[string]int{"frameBytes": s.limits.Settings().FrameBytes, "recordBytes": protocol.MaxRecordBytes},
 		})
 		if err != nil {
 			return engineError(err)

@@ -72,15 +72,14 @@ func (s *Session) refresh(f *protocol.Frame, sub *subscription) {
 		s.reject(sub, err)
 		return
 	}
-	now := newPermissions(s.deps.Policy().Channel(sub.name), identity)
+	newest := s.deps.Policy()
+	now := newPermissions(newest.Channel(sub.name), identity)
 	if why := sub.readable(&now); why != "" {
 		s.shut(sub, why)
 		return
 	}
-	sub.token, sub.permissions = p.Token, now
-	if sub.target.Specs != nil {
-		sub.target = sub.policy.Target(identity)
-	}
+	sub.token = p.Token
+	sub.follow(newest, now, s.limits)
 	s.armExpiry()
 }
 
@@ -108,7 +107,8 @@ func (s *Session) armExpiry() {
 // is set forward is noticed.
 const maxTimer = 5 * time.Minute
 
-// expire ends the channels whose token is no longer good.
+// expire ends the channels whose token is no longer good, or no longer reads
+// under rules that were loaded meanwhile.
 func (s *Session) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +118,9 @@ func (s *Session) expire() {
 	for _, sub := range s.subs {
 		if _, err := s.deps.Verifier.Verify(sub.token); err != nil {
 			s.reject(sub, err)
+			continue
 		}
+		s.underNewestRules(sub)
 	}
 	s.armExpiry()
 }

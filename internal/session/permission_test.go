@@ -49,7 +49,7 @@ func TestPermissions(t *testing.T) {
 		hello   = `{"event":"e","payload":1}`
 	)
 	say := func(c *client) { c.push("1", "realtime:r", "broadcast", hello) }
-	t.Run("[J5] an answer of the rules holds until the token is replaced", func(t *testing.T) {
+	t.Run("[J5] an answer of the rules holds until there are newer rules, or another token", func(t *testing.T) {
 		w := newWorld(t)
 		w.setRules("channels: [{match: r, join: 'true', publish: 'true'}]")
 		c := w.connect("ada")
@@ -58,10 +58,30 @@ func TestPermissions(t *testing.T) {
 		c.ok()
 		w.setRules("channels: [{match: r, join: 'true', publish: 'claims.sub != \"ada\"'}]")
 		say(c)
-		c.ok()
-		c.refresh("realtime:r", "ada")
-		say(c)
 		c.refused("unauthorized")
+		c.refresh("realtime:r", "ben")
+		say(c)
+		c.ok()
+	})
+	t.Run("[J5] rules that are newer than a membership end it with its next push, when they no longer let it read", func(t *testing.T) {
+		w := newWorld(t)
+		w.setRules("channels: [{match: r, join: 'true', publish: 'true'}]")
+		c, ben := w.connect("ada"), w.connect("ben")
+		c.join("realtime:r", quietly)
+		ben.join("realtime:r", quietly)
+		w.setRules("channels: [{match: r, join: 'claims.sub == \"ben\"', publish: 'true'}]")
+		c.quiet()
+		say(c)
+		c.ended("You do not have permissions to read from this Channel topic: r")
+		say(ben)
+		ben.ok()
+	})
+	t.Run("[J5] a token that newer rules let read is asked about, not the one it replaces", func(t *testing.T) {
+		w := newWorld(t)
+		w.setRules("channels: [{match: r, join: 'claims.sub == \"ada\"', publish: 'true'}]")
+		c := w.connect("ada")
+		c.join("realtime:r", quietly)
+		w.setRules("channels: [{match: r, join: 'claims.sub == \"ben\"', publish: 'true'}]")
 		c.refresh("realtime:r", "ben")
 		say(c)
 		c.ok()

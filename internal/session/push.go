@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -20,6 +19,18 @@ func (s *Session) broadcast(f *protocol.Frame, sub *subscription) {
 	b, fault := protocol.ParseBroadcast(f)
 	if fault == nil {
 		fault = sub.mayBroadcast(&b)
+	}
+	if fault == nil {
+		excess := sub.limits.Payload(b.Size())
+		if !excess.Over() {
+			excess = s.charge(sub, b.Size())
+		}
+		if excess.Over() {
+			if !s.limited(f, sub, excess) {
+				return
+			}
+			fault = limitFault(excess)
+		}
 	}
 	var receipt engine.Receipt
 	var id string
@@ -47,8 +58,6 @@ func (sub *subscription) mayBroadcast(b *protocol.Broadcast) *protocol.Error {
 	switch {
 	case len(b.Event) > protocol.MaxEventBytes:
 		return &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "the event's name is longer than 255 bytes"}
-	case b.Size() > protocol.MaxMessageBytes:
-		return &protocol.Error{Code: protocol.CodePayloadTooLarge, Message: fmt.Sprintf("a message is limited to %d bytes", protocol.MaxMessageBytes)}
 	case b.Pushed.Persist == 0:
 		return nil
 	case !sub.name.Private:
@@ -109,6 +118,11 @@ func (s *Session) mutate(f *protocol.Frame, sub *subscription) {
 		s.replyError(f, &protocol.Error{Code: protocol.CodeUnknownCollection, Message: "this channel has no collections, or was joined without config.chorale"})
 		return
 	}
+	if excess := s.charge(sub, len(f.Payload)); excess.Over() { // before Apply: n stays due
+		s.limited(f, sub, excess)
+		s.replyError(f, limitFault(excess))
+		return
+	}
 	outcome, fault := s.deps.Collections.Apply(s.ctx, sub.target, &m, collection.Author{Subject: sub.identity.Subject, Origin: sub.origin})
 	if fault != nil {
 		s.replyError(f, fault)
@@ -157,6 +171,7 @@ func (s *Session) track(f *protocol.Frame, sub *subscription, meta json.RawMessa
 		return
 	}
 	if bytes.Equal(meta, sub.tracked) {
+		sub.pending = nil // back to what the others see
 		s.replyOK(f, emptyObject)
 		return
 	}
@@ -168,11 +183,10 @@ func (s *Session) track(f *protocol.Frame, sub *subscription, meta json.RawMessa
 	}
 	sub.member.WatchPresence()
 	sub.seesPresence = true
-	if err := s.deps.Engine.PutLease(s.ctx, sub.name.Log(), sub.origin, value); err != nil {
+	if err := s.show(sub, pendingPresence{meta: bytes.Clone(meta), value: value, ref: ref}); err != nil {
 		s.replyError(f, engineError(err))
 		return
 	}
-	sub.tracked, sub.trackedRef = bytes.Clone(meta), ref
 	s.replyOK(f, emptyObject)
 }
 
@@ -183,6 +197,7 @@ func newRef() string {
 }
 
 func (s *Session) untrack(sub *subscription) error {
+	sub.pending = nil
 	if sub.tracked == nil {
 		return nil
 	}

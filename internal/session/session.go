@@ -13,6 +13,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -53,8 +54,8 @@ type Deps struct {
 	Metrics     Metrics
 	Logger      *slog.Logger
 	Now         func() time.Time
-	MaxChannels int       // of one session; 0 means 100
-	Registry    *Registry // knows the sessions; nil when nobody administers them
+	Limits      *limit.Limiter // of the server; nil means that nothing is limited
+	Registry    *Registry      // knows the sessions; nil when nobody administers them
 }
 
 // Session is one client's connection. See the package documentation.
@@ -63,6 +64,8 @@ type Session struct {
 	conn    Conn
 	id      string
 	version protocol.Version
+	limits  *limit.Limiter
+	pause   bool // belongs to the goroutine that calls Receive
 
 	ctx    context.Context // ends with the session: what it still waits for is given up
 	cancel context.CancelFunc
@@ -74,6 +77,9 @@ type Session struct {
 	joins    uint64
 	expiry   *time.Timer
 	closed   bool
+	sender   limit.Sender
+	slot     *time.Timer // delivers presence that had to wait; nil before the first
+	slotDue  int64       // instant of limits, 0 when slot is not set
 }
 
 // New returns the session of a socket whose token was verified.
@@ -85,6 +91,7 @@ func New(deps *Deps, conn Conn, version protocol.Version, token string) *Session
 		conn:    conn,
 		id:      uuid.NewString(),
 		version: version,
+		limits:  deps.Limiter(),
 		ctx:     ctx,
 		cancel:  cancel,
 		token:   token,
@@ -122,11 +129,12 @@ func (s *Session) Receive(isBinary bool, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
-		s.handle(&f)
+		s.handle(&f, len(data))
 	}
 }
 
-func (s *Session) handle(f *protocol.Frame) {
+// handle serves one frame, whose encoding had this size.
+func (s *Session) handle(f *protocol.Frame, size int) {
 	switch {
 	case f.Topic == protocol.TopicPhoenix:
 		if f.Event == protocol.EventHeartbeat {
@@ -138,6 +146,9 @@ func (s *Session) handle(f *protocol.Frame) {
 		return
 	}
 	sub := s.subs[f.Topic]
+	if f.Event != protocol.EventLeave && !s.passes(f, sub, size) {
+		return
+	}
 	if sub == nil {
 		s.withoutMembership(f)
 		return
@@ -177,6 +188,9 @@ func (s *Session) Close() {
 	s.closed = true
 	if s.expiry != nil {
 		s.expiry.Stop()
+	}
+	if s.slot != nil {
+		s.slot.Stop()
 	}
 	for _, sub := range s.subs {
 		s.drop(sub)

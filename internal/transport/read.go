@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"syscall"
 	"time"
@@ -18,6 +19,13 @@ type Receiver interface {
 	Receive(isBinary bool, data []byte)
 }
 
+// A pacer is a receiver that wants to be handed a client's frames more slowly.
+type pacer interface {
+	// Pause is how long not to read any further; 0 nearly always. It is called by
+	// the goroutine that calls Receive.
+	Pause() time.Duration
+}
+
 // closeError ends reading: the socket is closed with this code and sentence.
 type closeError struct {
 	code   int
@@ -28,9 +36,10 @@ func (e *closeError) Error() string { return e.reason }
 
 // reader cuts the bytes of one socket into messages.
 type reader struct {
-	socket *socket
-	to     Receiver
-	now    func() time.Time
+	socket   *socket
+	to       Receiver
+	now      func() time.Time
+	maxFrame int // bytes of a message
 
 	rest     []byte // a frame that has not arrived whole
 	own      bool   // the bytes being consumed are rest's, not a borrowed buffer's
@@ -41,6 +50,7 @@ type reader struct {
 // run reads until the socket ends, and returns why: nil after a close
 // handshake, a *closeError when the client broke the protocol.
 func (r *reader) run() error {
+	pacer, _ := r.to.(pacer)
 	for {
 		buf, data, err := r.fill()
 		if len(data) > 0 {
@@ -57,6 +67,11 @@ func (r *reader) run() error {
 			return nil
 		case err != nil:
 			return err
+		}
+		if pacer != nil {
+			if d := pacer.Pause(); d > 0 {
+				time.Sleep(d) // the client's own: what it sends meanwhile fills its buffers, not ours
+			}
 		}
 	}
 }
@@ -167,8 +182,8 @@ func (r *reader) check(h ws.Header) error {
 	if err := ws.CheckHeader(h, state); err != nil {
 		return &closeError{1002, err.Error()}
 	}
-	if h.Length > protocol.MaxFrameBytes || int64(len(r.message))+h.Length > protocol.MaxFrameBytes {
-		return &closeError{protocol.CloseTooLarge, "a frame is larger than 5,000,000 bytes"}
+	if bound := int64(r.maxFrame); h.Length > bound || int64(len(r.message))+h.Length > bound {
+		return &closeError{protocol.CloseTooLarge, fmt.Sprintf("a frame is larger than %d bytes", bound)}
 	}
 	return nil
 }

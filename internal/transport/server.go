@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -10,17 +9,18 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/session"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
 // Options of a Server. The zero value of each number is its default.
 type Options struct {
-	// Deps is handed to every session.
+	// Deps is handed to every session. Its Limits also bound the sockets and the
+	// size of frames.
 	Deps *session.Deps
-	// MaxConns bounds the sockets of this server. 0 means 100,000.
-	MaxConns int
+	// Proxies are believed when they say where a request came from.
+	Proxies limit.Proxies
 	// QueueBytes bounds what waits for one slow client. 0 means 4 MiB: several
 	// seconds of a busy channel, and less than a burst of such clients can take
 	// from a small machine.
@@ -42,9 +42,6 @@ func (o Options) withDefaults() Options {
 			*d = def
 		}
 	}
-	if o.MaxConns == 0 {
-		o.MaxConns = 100_000
-	}
 	if o.QueueBytes == 0 {
 		o.QueueBytes = 4 << 20
 	}
@@ -60,9 +57,10 @@ func (o Options) withDefaults() Options {
 
 // Server is the WebSocket endpoint. It is an http.Handler; Shutdown ends it.
 type Server struct {
-	opts Options
-	done chan struct{} // closed when shutting down
-	wg   sync.WaitGroup
+	opts   Options
+	limits *limit.Limiter
+	done   chan struct{} // closed when shutting down
+	wg     sync.WaitGroup
 
 	mu      sync.Mutex // guards the following
 	sockets map[*socket]*session.Session
@@ -71,7 +69,7 @@ type Server struct {
 
 // NewServer returns a server whose deadlines are being swept.
 func NewServer(o Options) *Server {
-	s := &Server{opts: o.withDefaults(), done: make(chan struct{}), sockets: make(map[*socket]*session.Session)}
+	s := &Server{opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}), sockets: make(map[*socket]*session.Session)}
 	s.wg.Go(s.sweepLoop)
 	return s
 }
@@ -89,12 +87,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		token = query.Get("apikey")
 	}
 	chorale := query.Get("chorale") == "1"
-	if refused := s.refusal(token); refused != nil {
+	ticket, refused := s.admit(r, token)
+	if refused != nil {
 		s.refuse(w, r, refused, chorale)
 		return
 	}
 	conn, _, _, err := ws.UpgradeHTTP(r, w)
 	if err != nil {
+		s.limits.Disconnect(ticket)
 		return // UpgradeHTTP has answered
 	}
 	sock := newSocket(conn, s.opts.QueueBytes, s.nowMs())
@@ -103,59 +103,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		sess.Close()
 		sock.Close(protocol.CloseRestart, "the server is shutting down")
 		_ = conn.Close() // its reader never started
+		s.limits.Disconnect(ticket)
 		return
 	}
 	// In a goroutine of its own, so that net/http's buffers and stack for this
 	// connection are freed; add has counted it in.
-	go s.serve(sock, sess)
+	go s.serve(sock, sess, ticket)
 }
-
-// refused is an answer before the upgrade, and the close code for clients that
-// cannot read it (C1).
-type refused struct {
-	status int
-	text   string
-	code   int
-}
-
-func (s *Server) refusal(token string) *refused {
-	s.mu.Lock()
-	full := len(s.sockets) >= s.opts.MaxConns
-	s.mu.Unlock()
-	if full {
-		return &refused{http.StatusTooManyRequests, "Too many connected users", protocol.CloseTooMany}
-	}
-	_, err := s.opts.Deps.Verifier.Verify(token)
-	if err == nil {
-		return nil
-	}
-	text := "Error connecting to Realtime"
-	if fault, ok := errors.AsType[*auth.TokenError](err); ok {
-		text = fault.HTTPText()
-	}
-	return &refused{http.StatusUnauthorized, text, protocol.CloseTokenRefused}
-}
-
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, chorale bool) {
-	if chorale {
-		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
-			sock := newSocket(conn, s.opts.QueueBytes, s.nowMs())
-			sock.Close(why.code, why.text)
-			rd := reader{socket: sock, to: deaf{}, now: s.opts.Deps.Now}
-			_ = rd.run() // until the client has seen the code, or lingerFor
-			_ = conn.Close()
-		}
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(why.status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": why.text}) // nobody to tell
-}
-
-// deaf is the receiver of a socket that was refused.
-type deaf struct{}
-
-func (deaf) Receive(bool, []byte) {}
 
 func (s *Server) add(sock *socket, sess *session.Session) bool {
 	s.mu.Lock()
@@ -169,13 +123,16 @@ func (s *Server) add(sock *socket, sess *session.Session) bool {
 }
 
 // serve reads a socket until it ends.
-func (s *Server) serve(sock *socket, sess *session.Session) {
+func (s *Server) serve(sock *socket, sess *session.Session, ticket limit.Ticket) {
 	defer s.wg.Done()
-	rd := reader{socket: sock, to: sess, now: s.opts.Deps.Now}
+	rd := s.reader(sock, sess)
 	err := rd.run()
 	if fault, ok := errors.AsType[*closeError](err); ok {
+		if fault.code == protocol.CloseTooLarge {
+			s.opts.Deps.Metrics.Limited(string(limit.Frame))
+		}
 		sock.Close(fault.code, fault.reason)
-		rd = reader{socket: sock, to: deaf{}, now: s.opts.Deps.Now}
+		rd = s.reader(sock, deaf{})
 		rd.drain()
 	}
 	sess.Close()
@@ -184,6 +141,11 @@ func (s *Server) serve(sock *socket, sess *session.Session) {
 	s.mu.Lock()
 	delete(s.sockets, sock)
 	s.mu.Unlock()
+	s.limits.Disconnect(ticket)
+}
+
+func (s *Server) reader(sock *socket, to Receiver) reader {
+	return reader{socket: sock, to: to, now: s.opts.Deps.Now, maxFrame: s.limits.Settings().FrameBytes}
 }
 
 // drain reads without looking, until the client has closed or lingerFor is over.

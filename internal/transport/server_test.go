@@ -13,6 +13,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/metrics"
 	"github.com/chorale-rt/chorale/internal/session"
 )
@@ -30,9 +31,20 @@ type endpoint struct {
 
 func newEndpoint(t *testing.T, o Options) *endpoint {
 	t.Helper()
+	return newEndpointWith(t, o, limit.Unlimited())
+}
+
+func newLimitedEndpoint(t *testing.T, s limit.Settings) *endpoint {
+	t.Helper()
+	return newEndpointWith(t, Options{}, s)
+}
+
+func newEndpointWith(t *testing.T, o Options, s limit.Settings) *endpoint {
+	t.Helper()
 	e := &endpoint{}
 	begin := time.Unix(1_764_000_000, 0)
 	o.Deps = &session.Deps{
+		Limits:   limit.New(s, time.Now),
 		Verifier: anybody{}, Metrics: metrics.New(), Logger: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return begin.Add(time.Duration(e.clock.Load())) },
 	}
@@ -96,13 +108,6 @@ func TestDeadlines(t *testing.T) {
 			if f, err := ws.ReadFrame(conn); err != nil || f.Header.OpCode != ws.OpPong || !bytes.Equal(f.Payload, []byte("still here")) {
 				t.Fatalf("got %+v, %v; want a pong", f.Header, err)
 			}
-		}
-	})
-	t.Run("[R7] a server has a limit of connections", func(t *testing.T) {
-		e := newEndpoint(t, Options{MaxConns: 1})
-		e.dial(t)
-		if _, _, _, err := ws.Dial(context.Background(), e.url+"?vsn=2.0.0&apikey=x"); err == nil {
-			t.Error("a second one was let in")
 		}
 	})
 }

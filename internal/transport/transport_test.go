@@ -77,7 +77,7 @@ func newPair(t *testing.T, maxQueue int) *pair {
 		t.Fatal(err)
 	}
 	p := &pair{client: client, socket: newSocket(conn, maxQueue, 0), record: newRecord(), ended: make(chan error, 1)}
-	rd := &reader{socket: p.socket, to: p.record, now: time.Now}
+	rd := &reader{socket: p.socket, to: p.record, now: time.Now, maxFrame: protocol.MaxFrameBytes}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -280,7 +280,7 @@ func FuzzReader(f *testing.F) {
 		cut = min(max(cut, 1), 64)
 		read := func(step int) ([]string, bool) {
 			rec := newRecord()
-			rd := &reader{socket: &socket{closing: true}, to: rec, now: time.Now}
+			rd := &reader{socket: &socket{closing: true}, to: rec, now: time.Now, maxFrame: protocol.MaxFrameBytes}
 			for i := 0; i < len(stream); i += step {
 				// A fresh copy each time: a socket's buffer is borrowed, and unmasked in place.
 				piece := append([]byte(nil), stream[i:min(i+step, len(stream))]...)

@@ -1,0 +1,78 @@
+package session
+
+import (
+	"time"
+
+	"github.com/chorale-rt/chorale/internal/limit"
+)
+
+// pendingPresence is a state of a member that waits for its slot (L4).
+type pendingPresence struct {
+	meta  []byte // as the client sent it
+	value []byte // of the lease
+	ref   string
+}
+
+// show puts a member's presence, now or at its next slot: somebody who moves a
+// pointer sixty times a second is seen moving ten times, and where it came to rest.
+func (s *Session) show(sub *subscription, p pendingPresence) error {
+	if wait := s.limits.Track(sub.limits, &sub.used); wait > 0 {
+		s.deps.Metrics.Limited(string(limit.Presence))
+		sub.pending = &p
+		s.armSlot(wait)
+		return nil
+	}
+	sub.pending = nil
+	return s.putPresence(sub, p)
+}
+
+func (s *Session) putPresence(sub *subscription, p pendingPresence) error {
+	if err := s.deps.Engine.PutLease(s.ctx, sub.name.Log(), sub.origin, p.value); err != nil {
+		return err
+	}
+	sub.tracked, sub.trackedRef = p.meta, p.ref
+	return nil
+}
+
+// armSlot sets the session's one timer for presence, unless it is due earlier.
+func (s *Session) armSlot(wait time.Duration) {
+	due := s.limits.Now() + int64(wait)
+	if s.slotDue != 0 && s.slotDue <= due {
+		return
+	}
+	s.slotDue = due
+	if s.slot == nil {
+		s.slot = time.AfterFunc(wait, s.deliverPending)
+		return
+	}
+	s.slot.Reset(wait)
+}
+
+// putAgainAfter is when presence that the engine did not take is put again. Its
+// track was answered: nobody else will.
+const putAgainAfter = time.Second
+
+// deliverPending puts what has waited for its slot.
+func (s *Session) deliverPending() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.slotDue = 0
+	for _, sub := range s.subs {
+		if sub.pending == nil {
+			continue
+		}
+		if wait := s.limits.Track(sub.limits, &sub.used); wait > 0 {
+			s.armSlot(wait)
+			continue
+		}
+		if err := s.putPresence(sub, *sub.pending); err != nil {
+			s.deps.Logger.Warn("presence not shown yet", "session", s.id, "channel", sub.name.Name, "error", err)
+			s.armSlot(putAgainAfter)
+			continue
+		}
+		sub.pending = nil
+	}
+}

@@ -1,0 +1,71 @@
+package transport
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/gobwas/ws"
+
+	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/limit"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// refused is an answer before the upgrade, and the close code for clients that
+// cannot read it (C1).
+type refused struct {
+	status  int
+	text    string
+	code    int
+	seconds int64 // of Retry-After; 0 when there is none
+}
+
+// admit checks the token and counts the socket in. Who has no valid token is
+// refused before anything is counted, so that strangers cannot use up what an
+// identity may have. The caller counts the ticket out.
+func (s *Server) admit(r *http.Request, token string) (limit.Ticket, *refused) {
+	identity, err := s.opts.Deps.Verifier.Verify(token)
+	if err != nil {
+		text := "Error connecting to Realtime"
+		if fault, ok := errors.AsType[*auth.TokenError](err); ok {
+			text = fault.HTTPText()
+		}
+		return limit.Ticket{}, &refused{status: http.StatusUnauthorized, text: text, code: protocol.CloseTokenRefused}
+	}
+	address := s.opts.Proxies.Client(r.RemoteAddr, r.Header.Values("X-Forwarded-For"))
+	ticket, excess := s.limits.Connect(identity.Subject, address)
+	if excess.Over() {
+		s.opts.Deps.Metrics.Limited(string(excess.Limit))
+		return limit.Ticket{}, &refused{
+			status: http.StatusTooManyRequests, text: excess.Sentence(), code: protocol.CloseTooMany,
+			seconds: (excess.RetryAfterMs() + 999) / 1000,
+		}
+	}
+	return ticket, nil
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, chorale bool) {
+	if chorale {
+		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
+			sock := newSocket(conn, s.opts.QueueBytes, s.nowMs())
+			sock.Close(why.code, why.text)
+			rd := s.reader(sock, deaf{})
+			_ = rd.run() // until the client has seen the code, or lingerFor
+			_ = conn.Close()
+		}
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if why.seconds > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(why.seconds, 10))
+	}
+	w.WriteHeader(why.status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": why.text}) // nobody to tell
+}
+
+// deaf is the receiver of a socket that was refused.
+type deaf struct{}
+
+func (deaf) Receive(bool, []byte) {}
