@@ -79,7 +79,7 @@ func (a *API) identify(w http.ResponseWriter, r *http.Request) *auth.Identity {
 // publish appends one message.
 func (a *API) publish(r *http.Request, name protocol.Channel, w engine.Write) error {
 	p := a.opts.Policy().Channel(name)
-	w.Durability, w.Retention = p.Durability, p.Retention
+	w.Durability, w.Retention = max(w.Durability, p.Durability), p.Retention
 	_, err := a.opts.Engine.Append(r.Context(), name.Log(), w)
 	return err
 }

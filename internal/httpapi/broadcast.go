@@ -7,6 +7,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -85,7 +89,7 @@ func (m *batchMessage) fault() string {
 		return "payload: must be an object"
 	case len(m.ID) > protocol.MaxIDBytes:
 		return fmt.Sprintf("id: is longer than %d bytes", protocol.MaxIDBytes)
-	case len(m.Payload) > protocol.MaxFrameBytes:
+	case len(m.Payload) > protocol.MaxMessageBytes:
 		return "Payload size exceeds tenant limit"
 	}
 	return ""
@@ -114,11 +118,24 @@ func (a *API) single(w http.ResponseWriter, r *http.Request) {
 		unprocessable(w, "event", "is longer than 255 bytes")
 		return
 	}
+	keep, why := persistFor(r.URL.Query(), name)
+	if why != "" {
+		unprocessable(w, "persist", why)
+		return
+	}
 	write, ok := singleWrite(w, r, event)
 	if !ok {
 		return
 	}
-	if a.opts.Policy().Channel(name).May(auth.Publish, id) != nil {
+	if len(write.Data) > protocol.MaxMessageBytes { // B7
+		unprocessable(w, "payload", "Payload size exceeds tenant limit")
+		return
+	}
+	if keep > 0 { // B6
+		write.Keep, write.Durability = keep, engine.OS
+	}
+	rules := a.opts.Policy().Channel(name)
+	if rules.May(auth.Publish, id) != nil || keep > 0 && rules.May(auth.Persist, id) != nil {
 		writeJSON(w, http.StatusForbidden, map[string]string{"message": "Unauthorized"})
 		return
 	}
@@ -127,6 +144,26 @@ func (a *API) single(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)
+}
+
+// persistFor reads persist=true or persist[ttl]=60: how long the message is to be
+// kept, 0 when that is not asked, or why it cannot be.
+func persistFor(query url.Values, name protocol.Channel) (keep time.Duration, why string) {
+	ttl, text := query["persist[ttl]"], query.Get("persist")
+	switch {
+	case len(ttl) == 0 && (text == "" || text == "false"):
+		return 0, ""
+	case !name.Private:
+		return 0, "can only be used on private channels"
+	case len(ttl) == 0 && text == "true":
+		return protocol.DefaultPersist, ""
+	}
+	seconds, err := strconv.ParseInt(strings.Join(ttl, ","), 10, 64)
+	keep, fault := protocol.PersistFor(seconds)
+	if err != nil || fault != nil {
+		return 0, fmt.Sprintf("must be true, or have a ttl of 1 to %d seconds", int64(protocol.MaxPersist/time.Second))
+	}
+	return keep, ""
 }
 
 // singleWrite reads the body by its content type, or answers why not.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"net/http"
 	"net/http/pprof"
@@ -33,6 +34,17 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	_, _ = w.Write([]byte("ready\n")) // nobody to tell
+}
+
+// tenantHealth answers what dashboards of upstream ask of a tenant. There is one
+// here, under whatever name; its database is the log.
+func (s *Server) tenantHealth(w http.ResponseWriter, _ *http.Request) {
+	writable := s.engine.Healthy() == nil
+	w.Header().Set("Content-Type", "application/json")
+	// The client may be gone; there is nobody to tell.
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{
+		"healthy": writable && s.ready.Load(), "db_connected": writable, "connected_cluster": s.transport.Conns(),
+	}})
 }
 
 // profiles is the server of profiles, on an address of its own; nil when none

@@ -114,6 +114,8 @@ func (s *Server) build() {
 	mux.Handle("GET /realtime/v1/websocket", s.transport)
 	httpapi.New(api).Register(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /healthcheck", s.healthz)
+	mux.HandleFunc("GET /api/tenants/{id}/health", s.tenantHealth)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metrics.Handler())
 	mux.Handle("GET /", app())
