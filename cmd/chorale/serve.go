@@ -20,6 +20,7 @@ type serveCmd struct {
 	JWKS      string        `name:"jwks" env:"CHORALE_JWKS" help:"Path or URL of a JSON Web Key Set."`
 	Issuer    string        `env:"CHORALE_ISSUER" help:"What a token's iss must be."`
 	Audience  string        `env:"CHORALE_AUDIENCE" help:"What a token's aud must contain."`
+	AdminRole string        `name:"admin-role" default:"service_role" env:"CHORALE_ADMIN_ROLE" help:"Role whose tokens may disconnect, revoke and list channels."`
 	Rules     string        `env:"CHORALE_RULES" type:"path" help:"YAML file with the rules of private channels; dev mode brings the app's."`
 	Drain     time.Duration `default:"1s" env:"CHORALE_DRAIN" help:"Window over which clients come back after a shutdown."`
 	LogLevel  slog.Level    `default:"info" env:"CHORALE_LOG_LEVEL" help:"debug, info, warn or error."`
@@ -36,7 +37,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	s, err := server.New(server.Options{
 		Addr: c.Addr, Data: c.Data, Dev: c.Dev,
 		Secret: []byte(c.JWTSecret), PublicKeys: keys, JWKS: c.JWKS, Issuer: c.Issuer, Audience: c.Audience,
-		RulesFile: c.Rules, Drain: c.Drain, PprofAddr: c.Pprof, Logger: c.logger(),
+		AdminRole: c.AdminRole, RulesFile: c.Rules, Drain: c.Drain, PprofAddr: c.Pprof, Logger: c.logger(),
 	})
 	if err != nil {
 		return explain(err)

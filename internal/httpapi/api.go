@@ -5,10 +5,13 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/hub"
 	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -18,25 +21,56 @@ type Verifier interface {
 	Verify(token string) (*auth.Identity, error)
 }
 
+// Sessions is what administrators do with open connections.
+type Sessions interface {
+	// DisconnectSubject closes the connections of a sub and says how many.
+	DisconnectSubject(sub string) int
+	// DisconnectSession closes one connection; false when there is none.
+	DisconnectSession(id string) bool
+	// Member says whose membership an origin (hub.Options.Origin) names.
+	Member(origin string) (session, sub string, ok bool)
+}
+
 // Options of the API.
 type Options struct {
-	Engine   engine.Engine
-	Verifier Verifier
-	Policy   func() *policy.Policy
-	Logger   *slog.Logger
-	Now      func() time.Time
+	Engine      engine.Engine
+	Hub         *hub.Hub
+	Collections *collection.Store
+	Verifier    Verifier
+	Policy      func() *policy.Policy
+	Sessions    Sessions
+	Revocations *RevocationLog
+	Logger      *slog.Logger
+	Now         func() time.Time
+	// AdminRole is the role whose tokens may administer. "" means service_role.
+	AdminRole string
 	// DevSecret signs guest tokens. nil outside dev mode: then there are none.
 	DevSecret []byte
 }
 
 // API serves the REST routes.
-type API struct{ opts Options }
+type API struct {
+	opts    Options
+	authors *authors
+	openapi func() ([]byte, error) // the document as JSON, made once
+}
 
 // New returns the API.
-func New(o Options) *API { return &API{opts: o} }
+func New(o Options) *API {
+	if o.AdminRole == "" {
+		o.AdminRole = "service_role"
+	}
+	return &API{opts: o, authors: newAuthors(), openapi: sync.OnceValues(openAPI)}
+}
 
-// Register adds the routes under both prefixes (section 10).
-func (a *API) Register(mux *http.ServeMux) {
+// Router takes routes; http.ServeMux is one.
+type Router interface {
+	HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request))
+}
+
+// Register adds the routes: those of broadcasts under both prefixes, the API of
+// backends, and its description (section 10).
+func (a *API) Register(mux Router) {
 	for _, prefix := range []string{"", "/realtime/v1"} {
 		mux.HandleFunc("POST "+prefix+"/api/broadcast", a.cors(a.batch))
 		mux.HandleFunc("POST "+prefix+"/api/broadcast/{topic}/events/{event}", a.cors(a.single))
@@ -45,6 +79,8 @@ func (a *API) Register(mux *http.ServeMux) {
 			writeJSON(w, http.StatusOK, map[string]string{"message": "Success"})
 		}))
 	}
+	a.registerV1(mux)
+	mux.HandleFunc("GET /openapi.json", a.cors(a.serveOpenAPI))
 	if a.opts.DevSecret != nil {
 		mux.HandleFunc("POST /dev/token", a.devToken)
 	}
@@ -55,20 +91,26 @@ func (a *API) cors(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Allow-Headers", "authorization, apikey, content-type, x-client-info")
-		h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
+		h.Set("Access-Control-Allow-Headers", "authorization, apikey, content-type, x-client-info, idempotency-key, if-match, if-none-match")
+		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
+		h.Set("Access-Control-Expose-Headers", "ETag, Retry-After, Idempotency-Replayed")
 		h.Set("Access-Control-Max-Age", "86400")
 		next(w, r)
 	}
 }
 
-// identify returns who calls, or answers 401.
-func (a *API) identify(w http.ResponseWriter, r *http.Request) *auth.Identity {
+// bearer is the token that a request carries; "" for none.
+func bearer(r *http.Request) string {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || token == "" {
 		token = r.Header.Get("Apikey")
 	}
-	id, err := a.opts.Verifier.Verify(token)
+	return token
+}
+
+// identify returns who calls, or answers 401.
+func (a *API) identify(w http.ResponseWriter, r *http.Request) *auth.Identity {
+	id, err := a.opts.Verifier.Verify(bearer(r))
 	if err != nil {
 		writeJSON(w, http.StatusUnauthorized, map[string]string{"message": "Unauthorized"})
 		return nil

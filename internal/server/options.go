@@ -32,6 +32,10 @@ type Options struct {
 	Issuer     string
 	Audience   string
 
+	// AdminRole is the role whose tokens may administer: disconnect, revoke, list
+	// channels. "" means service_role.
+	AdminRole string
+
 	RulesFile string // path of the rules; "" means none, or the app's in dev mode
 
 	// Drain is the window over which clients come back after a shutdown. 0

@@ -31,6 +31,9 @@ type Server struct {
 	verifier  *auth.Verifier
 	policy    atomic.Pointer[policy.Policy]
 	records   *collection.Store
+	revoked   *auth.Revocations // what the verifier asks
+	revoking  *httpapi.RevocationLog
+	sessions  *session.Registry
 	transport *transport.Server
 	metrics   *metrics.Server
 	handler   http.Handler
@@ -47,7 +50,7 @@ func New(o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	s := &Server{opts: o, metrics: metrics.New()}
+	s := &Server{opts: o, metrics: metrics.New(), revoked: new(auth.Revocations), sessions: session.NewRegistry()}
 	if err := s.setUpAuth(); err != nil {
 		return nil, err
 	}
@@ -57,6 +60,9 @@ func New(o Options) (*Server, error) {
 	}
 	s.engine = eng
 	s.records = collection.New(eng, collection.Options{})
+	if err := s.openRevocations(); err != nil {
+		return nil, errors.Join(err, eng.Close())
+	}
 	if s.listener, err = net.Listen("tcp", o.Addr); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen: %w", err), eng.Close())
 	}
@@ -75,6 +81,7 @@ func (s *Server) setUpAuth() error {
 	}
 	verifier, err := auth.NewVerifier(auth.VerifierOptions{
 		Secret: o.Secret, PublicKeys: o.PublicKeys, JWKS: o.JWKS, Issuer: o.Issuer, Audience: o.Audience, Logger: o.Logger,
+		Revocations: s.revoked,
 	})
 	if err != nil {
 		return err
@@ -92,6 +99,25 @@ func (s *Server) setUpAuth() error {
 	return nil
 }
 
+// openRevocations reads what was revoked before this start.
+func (s *Server) openRevocations() error {
+	log, err := httpapi.NewRevocationLog(context.Background(), httpapi.RevocationOptions{
+		Engine: s.engine, Set: s.revoked, Now: time.Now, Logger: s.opts.Logger,
+		Recheck: func() {
+			s.sessions.Recheck(func(id *auth.Identity) error { return s.revoked.Check(id, time.Now()) })
+		},
+	})
+	s.revoking = log
+	return err
+}
+
+// followRevocations ends the sessions of revoked tokens until ctx ends.
+func (s *Server) followRevocations(ctx context.Context) {
+	if err := s.revoking.Run(ctx); err != nil {
+		s.opts.Logger.Error("open sessions are not asked about revocations", "error", err)
+	}
+}
+
 // build wires the parts; see ARCHITECTURE.md for the way of the data.
 func (s *Server) build() {
 	deps := &session.Deps{
@@ -103,9 +129,13 @@ func (s *Server) build() {
 		Metrics:     s.metrics,
 		Logger:      s.opts.Logger,
 		Now:         time.Now,
+		Registry:    s.sessions,
 	}
 	s.transport = transport.NewServer(transport.Options{Deps: deps, Logger: s.opts.Logger})
-	api := httpapi.Options{Engine: s.engine, Verifier: s.verifier, Policy: s.policy.Load, Logger: s.opts.Logger, Now: time.Now}
+	api := httpapi.Options{
+		Engine: s.engine, Hub: deps.Hub, Collections: s.records, Verifier: s.verifier, Policy: s.policy.Load,
+		Sessions: s.sessions, Revocations: s.revoking, AdminRole: s.opts.AdminRole, Logger: s.opts.Logger, Now: time.Now,
+	}
 	if s.opts.Dev {
 		api.DevSecret = s.opts.Secret
 	}
@@ -140,6 +170,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { s.verifier.Run(background) })
+	wg.Go(func() { s.followRevocations(background) })
 	profiles := s.profiles()
 	if profiles != nil {
 		wg.Go(func() { s.report(profiles.ListenAndServe()) })
