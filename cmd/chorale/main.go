@@ -48,6 +48,7 @@ func run(args []string) int {
 		kong.Name("chorale"),
 		kong.Description("Many voices, one order: a realtime server for collaborative apps."),
 		kong.UsageOnError(),
+		limitDefaults(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Configuration(yamlConfig),
 		kong.BindTo(ctx, (*context.Context)(nil)),

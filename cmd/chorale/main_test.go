@@ -1,7 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +19,50 @@ func TestMain(m *testing.M) {
 }
 
 // TestCommandLine runs the scripts in testdata/script against the real command.
+// $PORT is a port that was free a moment ago.
 func TestCommandLine(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Deadline: time.Now().Add(time.Minute)})
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", Deadline: time.Now().Add(time.Minute),
+		Setup: func(env *testscript.Env) error {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			env.Setenv("PORT", fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+			return l.Close()
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "hangup": hangup},
+	})
+}
+
+// until URL TEXT asks again and again until the answer contains the text.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: until URL TEXT")
+	}
+	body := ""
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		res, err := http.Get(args[0])
+		if err != nil {
+			body = err.Error()
+			continue
+		}
+		data, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		ts.Check(err)
+		if body = string(data); strings.Contains(body, args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s never said %q; in the end:\n%s", args[0], args[1], body)
+}
+
+// hangup sends SIGHUP to the commands that run in the background.
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: hangup")
+	}
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGHUP))
+	}
 }

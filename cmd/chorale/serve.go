@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/server"
@@ -22,6 +24,8 @@ type serveCmd struct {
 	Audience  string        `env:"CHORALE_AUDIENCE" help:"What a token's aud must contain."`
 	AdminRole string        `name:"admin-role" default:"service_role" env:"CHORALE_ADMIN_ROLE" help:"Role whose tokens may disconnect, revoke and list channels."`
 	Rules     string        `env:"CHORALE_RULES" type:"path" help:"YAML file with the rules of private channels; dev mode brings the app's."`
+	Limits    limitFlags    `embed:"" prefix:"limit-"`
+	Proxies   []string      `name:"trusted-proxy" env:"CHORALE_TRUSTED_PROXY" placeholder:"NETWORK" help:"Network of reverse proxies whose X-Forwarded-For is believed; this machine always is."`
 	Drain     time.Duration `default:"1s" env:"CHORALE_DRAIN" help:"Window over which clients come back after a shutdown."`
 	LogLevel  slog.Level    `default:"info" env:"CHORALE_LOG_LEVEL" help:"debug, info, warn or error."`
 	LogFormat string        `default:"text" enum:"text,json" env:"CHORALE_LOG_FORMAT" help:"text or json."`
@@ -34,10 +38,17 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	proxies, err := networks(c.Proxies)
+	if err != nil {
+		return err
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // before anybody can know that there is a server
+	defer signal.Stop(hangups)
 	s, err := server.New(server.Options{
 		Addr: c.Addr, Data: c.Data, Dev: c.Dev,
 		Secret: []byte(c.JWTSecret), PublicKeys: keys, JWKS: c.JWKS, Issuer: c.Issuer, Audience: c.Audience,
-		AdminRole: c.AdminRole, RulesFile: c.Rules, Drain: c.Drain, PprofAddr: c.Pprof, Logger: c.logger(),
+		AdminRole: c.AdminRole, RulesFile: c.Rules, Limits: c.Limits.settings(), Proxies: proxies, Drain: c.Drain, PprofAddr: c.Pprof, Logger: c.logger(),
 	})
 	if err != nil {
 		return explain(err)
@@ -46,6 +57,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if c.Dev {
 		c.greet(s)
 	}
+	defer reloadOn(hangups, s, c.logger())()
 	return s.Run(ctx)
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/web/notes"
 )
 
@@ -38,6 +39,12 @@ type Options struct {
 
 	RulesFile string // path of the rules; "" means none, or the app's in dev mode
 
+	// Limits hold senders to a rate. Zero fields mean the defaults.
+	Limits limit.Settings
+	// Proxies are believed when they say where a request came from; this machine
+	// always is.
+	Proxies limit.Proxies
+
 	// Drain is the window over which clients come back after a shutdown. 0
 	// means 1 second.
 	Drain time.Duration
@@ -58,6 +65,10 @@ func (o *Options) validate() error {
 	}
 	if o.Data == "" {
 		return &FieldError{"data", "must be given: the directory that holds the log"}
+	}
+	o.Limits = o.Limits.WithDefaults()
+	if fault, ok := errors.AsType[*limit.FieldError](o.Limits.Validate()); ok {
+		return &FieldError{limit.Name(fault.Field).Flag(), fault.Why}
 	}
 	if o.Drain == 0 {
 		o.Drain = time.Second

@@ -18,6 +18,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/engine/embedded"
 	"github.com/chorale-rt/chorale/internal/httpapi"
 	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/metrics"
 	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/internal/session"
@@ -30,6 +31,8 @@ type Server struct {
 	engine    engine.Engine
 	verifier  *auth.Verifier
 	policy    atomic.Pointer[policy.Policy]
+	reloading sync.Mutex // held while the rules are read anew
+	limits    *limit.Limiter
 	records   *collection.Store
 	revoked   *auth.Revocations // what the verifier asks
 	revoking  *httpapi.RevocationLog
@@ -86,11 +89,7 @@ func (s *Server) setUpAuth() error {
 	if err != nil {
 		return err
 	}
-	rules, err := loadRules(o)
-	if err != nil {
-		return err
-	}
-	p, err := policy.New(rules)
+	p, err := loadPolicy(o)
 	if err != nil {
 		return err
 	}
@@ -120,6 +119,10 @@ func (s *Server) followRevocations(ctx context.Context) {
 
 // build wires the parts; see ARCHITECTURE.md for the way of the data.
 func (s *Server) build() {
+	s.limits = limit.New(s.opts.Limits, time.Now)
+	for _, name := range limit.Names() {
+		s.metrics.Limits(string(name))
+	}
 	deps := &session.Deps{
 		Hub:         hub.New(s.engine, s.metrics),
 		Engine:      s.engine,
@@ -127,11 +130,12 @@ func (s *Server) build() {
 		Verifier:    s.verifier,
 		Policy:      s.policy.Load,
 		Metrics:     s.metrics,
+		Limits:      s.limits,
 		Logger:      s.opts.Logger,
 		Now:         time.Now,
 		Registry:    s.sessions,
 	}
-	s.transport = transport.NewServer(transport.Options{Deps: deps, Logger: s.opts.Logger})
+	s.transport = transport.NewServer(transport.Options{Deps: deps, Proxies: s.opts.Proxies, Logger: s.opts.Logger})
 	api := httpapi.Options{
 		Engine: s.engine, Hub: deps.Hub, Collections: s.records, Verifier: s.verifier, Policy: s.policy.Load,
 		Sessions: s.sessions, Revocations: s.revoking, AdminRole: s.opts.AdminRole, Logger: s.opts.Logger, Now: time.Now,
