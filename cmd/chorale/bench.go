@@ -18,6 +18,7 @@ type BenchCmd struct {
 	Rooms       benchRoomsCmd   `cmd:"" help:"Many small rooms, everybody writes at random."`
 	Fanout      benchFanoutCmd  `cmd:"" help:"One writer, many subscribers."`
 	Connect     benchConnectCmd `cmd:"" help:"Connect, authenticate and join."`
+	Flood       benchFloodCmd   `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
 	FloorServer floorServerCmd  `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
 }
 
@@ -149,6 +150,27 @@ func (c *benchConnectCmd) Run(ctx context.Context) error {
 	return c.run(ctx, bench.Connect{
 		Mode: bench.Mode(c.Mode), Single: c.Single, Conns: c.Conns, Parallel: c.Parallel, Members: c.Members,
 	}, c.Floor)
+}
+
+type benchFloodCmd struct {
+	benchTarget `embed:""`
+
+	Mode     string        `default:"notes" enum:"broadcast,notes" help:"What the others push: ${enum}."`
+	Rooms    int           `default:"100" help:"Channels of the others."`
+	Members  int           `default:"4" help:"Members of each."`
+	Rate     float64       `default:"500" help:"Pushes per second of the others, all together."`
+	Warmup   time.Duration `default:"2s" help:"How long before anything counts."`
+	Duration time.Duration `default:"10s" help:"How long what counts is, each time."`
+	Text     int           `default:"200" help:"Bytes of text in a push."`
+	Seed     uint64        `default:"1" help:"Seed of the others' schedule."`
+}
+
+// Run implements the command.
+func (c *benchFloodCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Flood{Rooms: bench.Rooms{
+		Mode: bench.Mode(c.Mode), Rooms: c.Rooms, Members: c.Members, Rate: c.Rate,
+		Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text, Seed: c.Seed,
+	}}, false)
 }
 
 type floorServerCmd struct {

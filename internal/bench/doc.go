@@ -2,7 +2,7 @@
 //
 // # What it is
 //
-// A scenario ([Latency], [Rooms], [Fanout], [Connect]) opens connections, makes
+// A scenario ([Latency], [Rooms], [Fanout], [Connect], [Flood]) opens connections, makes
 // pushes, and watches what arrives. It runs against a [Target]: a server that is
 // already there, one that [Bench] starts for each run, or the floor, a program
 // that only copies frames from socket to socket. Floor and server are driven by

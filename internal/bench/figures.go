@@ -33,6 +33,10 @@ type Figures struct {
 	// latency that is the generator's own.
 	LateP99Us float64 `json:"lateP99Us"`
 
+	// FloodPerSecond is how many pushes of a flood the server's socket took; 0
+	// where there was none.
+	FloodPerSecond float64 `json:"floodPerSecond,omitempty"`
+
 	Errors     int64  `json:"errors"`
 	FirstError string `json:"firstError,omitempty"`
 	Lost       int64  `json:"lost"`
@@ -75,6 +79,7 @@ func median(runs []Figures) Figures {
 		GeneratorCPUPercent:  medianOf(runs, func(f Figures) float64 { return f.GeneratorCPUPercent }),
 		GeneratorWaitPercent: medianOf(runs, func(f Figures) float64 { return f.GeneratorWaitPercent }),
 		LateP99Us:            medianOf(runs, func(f Figures) float64 { return f.LateP99Us }),
+		FloodPerSecond:       medianOf(runs, func(f Figures) float64 { return f.FloodPerSecond }),
 	}
 	var servers []ServerFigures
 	for _, f := range runs {

@@ -91,7 +91,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 }
 
 // WriteTable writes the medians for people: a line per figure, a column per
-// subject and phase, and a ratio where a phase has the floor beside it.
+// subject and phase, and a ratio where there are two columns to compare.
 func (r *Report) WriteTable(w io.Writer) error {
 	fmt.Fprintf(w, "%s: %s\n%s; pinning: %s\n%s\n\n", r.Scenario, r.Parameters, r.Machine, r.Pinning, r.basis())
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
@@ -106,7 +106,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	pairs := r.pairs()
 	for _, p := range pairs {
-		titles = append(titles, strings.TrimSpace("ratio "+p.chorale.Phase))
+		titles = append(titles, strings.TrimSpace("ratio "+p.of.Phase))
 	}
 	writeRow(t, titles)
 	for _, l := range lines {
@@ -118,7 +118,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 			row = append(row, l.cell(c.Median))
 		}
 		for _, p := range pairs {
-			row = append(row, l.ratio(p.chorale.Median, p.floor.Median))
+			row = append(row, l.ratio(p.of.Median, p.to.Median))
 		}
 		writeRow(t, row)
 	}
@@ -145,7 +145,9 @@ func (r *Report) basis() string {
 
 func (c *Column) title() string { return strings.TrimSpace(c.Subject + " " + c.Phase) }
 
-type pair struct{ chorale, floor *Column }
+// A pair are two columns whose ratio says something: the server to the floor, and
+// what it is beside a flood to what it is alone.
+type pair struct{ of, to *Column }
 
 func (r *Report) pairs() []pair {
 	var out []pair
@@ -155,6 +157,9 @@ func (r *Report) pairs() []pair {
 		}
 		if f := r.column(floorName, c.Phase); f != nil {
 			out = append(out, pair{c, f})
+		}
+		if quiet := r.column(choraleName, alone); quiet != nil && c.Phase == flooded {
+			out = append(out, pair{c, quiet})
 		}
 	}
 	return out
@@ -170,7 +175,7 @@ type line struct {
 	label   string
 	value   func(Figures) (float64, bool) // false: not known
 	format  func(float64) string
-	compare bool // its ratio to the floor says something
+	compare bool // its ratio says something
 }
 
 func (l line) cell(f Figures) string {
@@ -181,9 +186,9 @@ func (l line) cell(f Figures) string {
 	return l.format(v)
 }
 
-func (l line) ratio(chorale, floor Figures) string {
-	a, ok1 := l.value(chorale)
-	b, ok2 := l.value(floor)
+func (l line) ratio(of, to Figures) string {
+	a, ok1 := l.value(of)
+	b, ok2 := l.value(to)
 	if !l.compare || !ok1 || !ok2 || b == 0 {
 		return ""
 	}
@@ -222,6 +227,7 @@ func (r *Report) lines() []line {
 		{"generator CPU, % of one core", known(func(f Figures) float64 { return f.GeneratorCPUPercent }), tenth, false},
 		{"… ready and waiting for a CPU, %", known(func(f Figures) float64 { return f.GeneratorWaitPercent }), tenth, false},
 		{"pushes late, p99", measured(func(f Figures) float64 { return f.LateP99Us }), duration, false},
+		{"the flood's pushes per second", measured(func(f Figures) float64 { return f.FloodPerSecond }), whole, false},
 		{"errors", known(func(f Figures) float64 { return float64(f.Errors) }), whole, false},
 		{"lost", known(func(f Figures) float64 { return float64(f.Lost) }), whole, false},
 		{"out of order", known(func(f Figures) float64 { return float64(f.OutOfOrder) }), whole, false},

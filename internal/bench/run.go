@@ -193,7 +193,8 @@ func (r *runner) onOwnServer(ctx context.Context, run string) (figures []Figures
 	args := append([]string{
 		"serve", "--addr", "127.0.0.1:0", "--data", filepath.Join(dir, "data"),
 		"--jwt-secret", secret, "--rules", rules, "--log-level", "warn",
-	}, r.options.ServerArgs...)
+	}, r.limits()...)
+	args = append(args, r.options.ServerArgs...)
 	// GOMAXPROCS is left alone: the runtime reads it off the CPUs that the process
 	// may use, and a server may have reasons for another number.
 	k, err := startChild(ctx, command{path: r.options.Executable, args: args, cpus: r.serverCPUs, stderr: r.options.Log})
@@ -206,6 +207,15 @@ func (r *runner) onOwnServer(ctx context.Context, run string) (figures []Figures
 		return nil, err
 	}
 	return r.scenario.run(ctx, site{subject: subject, pid: k.cmd.Process.Pid, run: run, patience: r.options.Patience})
+}
+
+// limits are the arguments that let a load through: what is measured is how fast
+// the server is, not how fast one client may be.
+func (r *runner) limits() []string {
+	if _, limited := r.scenario.(Flood); limited {
+		return nil
+	}
+	return []string{"--limit-messages", "off", "--limit-bytes", "off", "--limit-channel-messages", "off", "--limit-channel-bytes", "off"}
 }
 
 // mint makes tokens that outlive any run.

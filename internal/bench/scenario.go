@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Scenario is one kind of load: [Latency], [Rooms], [Fanout] or [Connect].
+// A Scenario is one kind of load: [Latency], [Rooms], [Fanout], [Connect] or [Flood].
 type Scenario interface {
 	// name is the subcommand that runs it.
 	name() string
