@@ -29,7 +29,7 @@ export function configOf(join: FakeFrame | undefined): JoinConfig {
 
 export interface JoinConfig {
   presence: { enabled: boolean };
-  chorale: { client: string; collections: string[]; resume?: { epoch: string; offset: number } };
+  chorale: { client: string; collections: string[]; resume?: { epoch: string; offset: number; collections?: string[] } };
 }
 
 /** A client in the channel `room`, with what its listeners heard. */
