@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"time"
 
 	"github.com/chorale-rt/chorale/internal/auth"
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -17,6 +18,7 @@ type publishRequest struct {
 	Payload json.RawMessage `json:"payload"`
 	ID      string          `json:"id"`
 	Private *bool           `json:"private"` // nil means true
+	Persist json.RawMessage `json:"persist"` // true, or {"ttl": seconds} (B6)
 }
 
 type published struct {
@@ -39,15 +41,26 @@ func (a *API) publishMessage(r *request) (answer, *problem) {
 	if refused != nil {
 		return answer{}, refused
 	}
+	keep, fault := m.keep(name)
+	if fault != nil {
+		return answer{}, refuse(fault)
+	}
 	p := a.opts.Policy().Channel(name)
-	if fault := p.May(auth.Publish, r.identity); fault != nil {
+	if fault = p.May(auth.Publish, r.identity); fault == nil && keep > 0 {
+		fault = p.May(auth.Persist, r.identity)
+	}
+	if fault != nil {
 		return answer{}, refuse(fault)
 	}
 	id := orNew(m.ID)
-	receipt, err := a.opts.Engine.Append(r.Context(), name.Log(), engine.Write{
+	write := engine.Write{
 		Kind: engine.KindMessage, ID: id, Data: protocol.NewBroadcast(m.Event, m.Payload).Body,
-		Durability: p.Durability, Retention: p.Retention,
-	})
+		Durability: p.Durability, Retention: p.Retention, Keep: keep,
+	}
+	if keep > 0 {
+		write.Durability = max(write.Durability, engine.OS)
+	}
+	receipt, err := a.opts.Engine.Append(r.Context(), name.Log(), write)
 	if err != nil {
 		return answer{}, a.engineProblem("publish", err)
 	}
@@ -68,6 +81,29 @@ func (m *publishRequest) fault() *problem {
 			Message: fmt.Sprintf("The payload is larger than %d bytes", protocol.MaxMessageBytes)})
 	}
 	return nil
+}
+
+// keep is how long the message is to be kept (B6); 0 when that was not asked.
+func (m *publishRequest) keep(name protocol.Channel) (time.Duration, *protocol.Error) {
+	switch string(m.Persist) {
+	case "", "null", "false":
+		return 0, nil
+	}
+	keep, fault := protocol.DefaultPersist, (*protocol.Error)(nil)
+	if string(m.Persist) != "true" {
+		var asked struct {
+			TTL int64 `json:"ttl"` // seconds
+		}
+		_ = json.Unmarshal(m.Persist, &asked) // what is no object with a ttl has none, and is refused
+		keep, fault = protocol.PersistFor(asked.TTL)
+	}
+	switch {
+	case fault != nil:
+		fault.Path = "/persist"
+	case !name.Private:
+		fault = &protocol.Error{Code: protocol.CodePersistPublic, Path: "/persist", Message: "Only messages of private channels can be persisted"}
+	}
+	return keep, fault
 }
 
 // A message is an entry as a backend reads it.

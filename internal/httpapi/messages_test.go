@@ -44,11 +44,24 @@ func TestPublish(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+	t.Run("[B6] what is persisted outlives the channel's history", func(t *testing.T) {
+		kept := into[published](r.do("POST", interview+"/messages", ada, `{"event":"kept","persist":{"ttl":60}}`).want(201))
+		for range 25 { // the rule keeps 20
+			r.do("POST", interview+"/messages", ada, `{"event":"e"}`).want(201)
+		}
+		page := into[historyPage](r.do("GET", interview+"/messages?limit=1000", ada, "").want(200))
+		if first := page.Messages[0]; first.Offset != kept.Offset || first.Event != "kept" {
+			t.Errorf("%+v", first)
+		}
+	})
 	for _, tt := range []struct {
 		name, body string
 		status     int
 		code, path string
 	}{
+		{"[B6] to persist in a public channel", `{"event":"e","private":false,"persist":true}`, 422, "persist_needs_private", "/persist"},
+		{"[B6] to persist for no time", `{"event":"e","persist":{"ttl":0}}`, 400, "invalid_payload", "/persist"},
+		{"[B6] to persist somehow", `{"event":"e","persist":"long"}`, 400, "invalid_payload", "/persist"},
 		{"a misspelt member", `{"event":"e","privat":false}`, 400, "invalid_payload", ""},
 		{"no event", `{"payload":1}`, 400, "invalid_payload", "/event"},
 		{"an event of 256 bytes", `{"event":"` + strings.Repeat("e", 256) + `"}`, 400, "invalid_payload", "/event"},

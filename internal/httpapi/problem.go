@@ -55,9 +55,11 @@ func statusOf(code string) int {
 		return http.StatusPreconditionFailed
 	case protocol.CodePayloadTooLarge, protocol.CodeRecordTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case protocol.CodeRateLimited:
+		return http.StatusTooManyRequests
 	case protocol.CodeUnsupportedMedia:
 		return http.StatusUnsupportedMediaType
-	case protocol.CodeInvalidMutation, protocol.CodeSchemaViolation:
+	case protocol.CodeInvalidMutation, protocol.CodeSchemaViolation, protocol.CodePersistPublic:
 		return http.StatusUnprocessableEntity
 	case protocol.CodeOverloaded, protocol.CodeUnavailable, protocol.CodeShuttingDown:
 		return http.StatusServiceUnavailable
