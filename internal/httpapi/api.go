@@ -12,6 +12,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -40,6 +41,9 @@ type Options struct {
 	Policy      func() *policy.Policy
 	Sessions    Sessions
 	Revocations *RevocationLog
+	Limits      *limit.Limiter // nil means that nothing is limited
+	Proxies     limit.Proxies  // are believed when they say where a request came from
+	Metrics     Metrics        // nil counts nothing
 	Logger      *slog.Logger
 	Now         func() time.Time
 	// AdminRole is the role whose tokens may administer. "" means service_role.
@@ -59,6 +63,12 @@ type API struct {
 func New(o Options) *API {
 	if o.AdminRole == "" {
 		o.AdminRole = "service_role"
+	}
+	if o.Limits == nil {
+		o.Limits = limit.New(limit.Unlimited(), o.Now)
+	}
+	if o.Metrics == nil {
+		o.Metrics = uncounted{}
 	}
 	return &API{opts: o, authors: newAuthors(), openapi: sync.OnceValues(openAPI)}
 }

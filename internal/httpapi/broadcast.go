@@ -61,18 +61,35 @@ func (a *API) batch(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	for _, m := range body.Messages {
-		name := protocol.Channel{Name: m.Topic, Private: m.Private}
-		if a.opts.Policy().Channel(name).May(auth.Publish, id) != nil {
+	if excess := a.calls(r, id, len(body.Messages)); excess.Over() {
+		answerExcess(w, excess, "", "")
+		return
+	}
+	allowed := body.Messages[:0]
+	for i, m := range body.Messages {
+		name := m.channel()
+		p := a.opts.Policy().Channel(name)
+		if p.May(auth.Publish, id) != nil {
 			continue
 		}
+		if excess := a.send(p, name, len(m.Payload)); excess.Over() {
+			answerExcess(w, excess, "messages", fmt.Sprintf("%d: ", i))
+			return
+		}
+		allowed = append(allowed, m)
+	}
+	for _, m := range allowed {
 		write := engine.Write{Kind: engine.KindMessage, ID: orNew(m.ID), Data: protocol.NewBroadcast(m.Event, m.Payload).Body}
-		if err := a.publish(r, name, write); err != nil {
+		if err := a.publish(r, m.channel(), write); err != nil {
 			a.unavailable(w, err)
 			return
 		}
 	}
 	w.WriteHeader(http.StatusAccepted)
+}
+
+func (m *batchMessage) channel() protocol.Channel {
+	return protocol.Channel{Name: m.Topic, Private: m.Private}
 }
 
 func (m *batchMessage) fault() string {
@@ -89,8 +106,6 @@ func (m *batchMessage) fault() string {
 		return "payload: must be an object"
 	case len(m.ID) > protocol.MaxIDBytes:
 		return fmt.Sprintf("id: is longer than %d bytes", protocol.MaxIDBytes)
-	case len(m.Payload) > protocol.MaxMessageBytes:
-		return "Payload size exceeds tenant limit"
 	}
 	return ""
 }
@@ -127,16 +142,20 @@ func (a *API) single(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if len(write.Data) > protocol.MaxMessageBytes { // B7
-		unprocessable(w, "payload", "Payload size exceeds tenant limit")
-		return
-	}
 	if keep > 0 { // B6
 		write.Keep, write.Durability = keep, engine.OS
 	}
 	rules := a.opts.Policy().Channel(name)
 	if rules.May(auth.Publish, id) != nil || keep > 0 && rules.May(auth.Persist, id) != nil {
 		writeJSON(w, http.StatusForbidden, map[string]string{"message": "Unauthorized"})
+		return
+	}
+	excess := a.calls(r, id, 1)
+	if !excess.Over() {
+		excess = a.send(rules, name, len(write.Data)) // B7
+	}
+	if excess.Over() {
+		answerExcess(w, excess, "payload", "")
 		return
 	}
 	if err := a.publish(r, name, write); err != nil {

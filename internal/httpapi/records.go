@@ -184,7 +184,7 @@ type mutatedList struct {
 
 // mutate is POST …/mutations: mutations as they are pushed on the socket.
 func (a *API) mutate(r *request) (answer, *problem) {
-	_, p, refused := a.enter(r, auth.Join)
+	name, p, refused := a.enter(r, auth.Join)
 	if refused != nil {
 		return answer{}, refused
 	}
@@ -193,6 +193,9 @@ func (a *API) mutate(r *request) (answer, *problem) {
 		return answer{}, refuse(&protocol.Error{Code: protocol.CodeUnknownCollection, Message: "This channel has no collections"})
 	}
 	list, refused := readMutations(r)
+	if refused == nil {
+		refused = a.writes(r, p, name, len(list), int(max(r.ContentLength, 0)))
+	}
 	if refused != nil {
 		return answer{}, refused
 	}

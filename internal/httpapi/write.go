@@ -90,6 +90,9 @@ func (a *API) newWrite(r *request) (*write, *problem) {
 			refused = unreadable("", "The body must be an object: the record's names and values")
 		}
 	}
+	if refused == nil {
+		refused = a.writes(r, at.policy, at.channel, 1, int(max(r.ContentLength, 0)))
+	}
 	return w, refused
 }
 

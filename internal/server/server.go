@@ -138,7 +138,8 @@ func (s *Server) build() {
 	s.transport = transport.NewServer(transport.Options{Deps: deps, Proxies: s.opts.Proxies, Logger: s.opts.Logger})
 	api := httpapi.Options{
 		Engine: s.engine, Hub: deps.Hub, Collections: s.records, Verifier: s.verifier, Policy: s.policy.Load,
-		Sessions: s.sessions, Revocations: s.revoking, AdminRole: s.opts.AdminRole, Logger: s.opts.Logger, Now: time.Now,
+		Sessions: s.sessions, Revocations: s.revoking, AdminRole: s.opts.AdminRole,
+		Limits: s.limits, Proxies: s.opts.Proxies, Metrics: s.metrics, Logger: s.opts.Logger, Now: time.Now,
 	}
 	if s.opts.Dev {
 		api.DevSecret = s.opts.Secret
