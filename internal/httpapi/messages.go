@@ -3,7 +3,6 @@ package httpapi
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -52,6 +51,13 @@ func (a *API) publishMessage(r *request) (answer, *problem) {
 	if fault != nil {
 		return answer{}, refuse(fault)
 	}
+	excess := a.calls(r.Request, r.identity, 1)
+	if !excess.Over() {
+		excess = a.send(p, name, len(m.Payload))
+	}
+	if refused := tooMuch(excess); refused != nil {
+		return answer{}, refused
+	}
 	id := orNew(m.ID)
 	write := engine.Write{
 		Kind: engine.KindMessage, ID: id, Data: protocol.NewBroadcast(m.Event, m.Payload).Body,
@@ -76,9 +82,6 @@ func (m *publishRequest) fault() *problem {
 		return unreadable("/event", "event is longer than %d bytes", protocol.MaxEventBytes)
 	case len(m.ID) > protocol.MaxIDBytes:
 		return unreadable("/id", "id is longer than %d bytes", protocol.MaxIDBytes)
-	case len(m.Payload) > protocol.MaxMessageBytes:
-		return refuse(&protocol.Error{Code: protocol.CodePayloadTooLarge, Path: "/payload",
-			Message: fmt.Sprintf("The payload is larger than %d bytes", protocol.MaxMessageBytes)})
 	}
 	return nil
 }
