@@ -72,7 +72,7 @@ lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript.
 test-go: ## Go tests with the race detector.
 	@scripts/need go cc
 	go test -race ./...
-	go test -run Alloc ./internal/hub # budgets hold without the race detector
+	go test -run Alloc ./internal/hub ./internal/session # budgets hold without the race detector
 
 .PHONY: test-web
 test-web: $(client) $(react) web/react/compat/react18/$(installed) ## Tests of the SDKs and the app, with React 19 and 18.
@@ -93,7 +93,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	@scripts/need go
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal protocol | while IFS=: read -r file name; do \
 		echo "fuzz $${name#func } in $$(dirname $$file)"; \
-		go test "./$$(dirname $$file)" -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) || exit 1; \
+		go test "./$$(dirname $$file)" -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	done
 
 .PHONY: bench
