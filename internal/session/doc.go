@@ -14,6 +14,13 @@
 // speaks of: the own copy of a message before its acknowledgement, a change
 // before the answer to its mutation.
 //
+// # Limits
+//
+// Each push is charged to its sender before it is looked at, and each write to its
+// channel once it is known to be allowed. What is beyond is answered or dropped
+// here (L1 to L4) and reaches neither hub nor engine. How much is allowed is decided
+// by package limit.
+//
 // # Concurrency
 //
 // Receive is called by one goroutine, the transport's reader. Close may be

@@ -14,6 +14,10 @@
 // arrived whole is kept; its memory grows with what arrived, never with what a
 // header announces.
 //
+// A receiver may ask for a pause, as a session does for a client that is over its
+// limits: then the socket is not read for a moment, and what the client sends
+// fills its own buffers.
+//
 // # Writing
 //
 // Whoever has frames for a socket writes them itself, without waiting, in one
