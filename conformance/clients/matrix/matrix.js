@@ -31,6 +31,10 @@ channels:
     join: 'true'
     publish: 'true'
     history: { messages: 1, age: 1h }
+  - match: "slow:{name}"
+    join: 'true'
+    publish: 'true'
+    limits: { messagesPerSecond: 1 } # ten at once, in the proportion of the server's own
   - match: "flood:{name}"
     join: 'true'
     publish: 'true'

@@ -148,6 +148,28 @@ export const talk = [
     },
   },
   {
+    column: "limit",
+    title:
+      "[L1] [L2] what is beyond a limit is refused at once and not delivered, and the channel lives, its other members too",
+    async run(cell) {
+      const config = { private: true, broadcast: { ack: true } };
+      const [ada, ben] = [await cell.party(), await cell.party()].map((party) => party.channel(cell.name("slow:"), config));
+      await Promise.all([ada.joined(), ben.joined()]);
+      const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => ada.say("n", { n })));
+      const delivered = answers.flatMap((answer, n) => (answer === "ok" ? [n] : []));
+      assert.ok(delivered.length >= 10 && delivered.length < 40, `${delivered.length} were accepted`);
+      assert.equal(answers.filter((answer) => answer === "error").length, 40 - delivered.length);
+      assert.equal(await ben.say("end", {}), "ok");
+      await ada.heard.find(({ event }) => event === "end", "what Ben says");
+      await ben.heard.count(delivered.length);
+      assert.deepEqual(
+        ben.heard.items.map(({ payload }) => payload.n),
+        delivered,
+      );
+      for (const { statuses } of [ada, ben]) assert.equal(statuses.items.length, 1);
+    },
+  },
+  {
     column: "10,000",
     title: "[R1] 10,000 messages arrive in order, without a hole",
     alone: true,
