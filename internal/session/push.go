@@ -3,6 +3,8 @@ package session
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -108,10 +110,19 @@ func ackResponse(id string, offset uint64) []byte {
 	return append(out, '}')
 }
 
+// notMutation says what is wrong with a payload in the words of the wire.
+func notMutation(err error) *protocol.Error {
+	why := "it must be an object"
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		why = fmt.Sprintf("%s has the wrong type: %s", wrong.Field, wrong.Value)
+	}
+	return &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "This is not a mutation: " + why}
+}
+
 func (s *Session) mutate(f *protocol.Frame, sub *subscription) {
 	var m protocol.Mutation
 	if err := json.Unmarshal(f.Payload, &m); err != nil {
-		s.replyError(f, &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "this is not a mutation: " + err.Error()})
+		s.replyError(f, notMutation(err))
 		return
 	}
 	if sub.target.Specs == nil {
