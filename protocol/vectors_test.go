@@ -185,19 +185,7 @@ func TestVectorsOfPayloads(t *testing.T) {
 			}
 			shape, ok := map[string]any{
 				"change": &Change{}, "outcome": &Outcome{},
-				"records": &struct {
-					Collection string   `json:"collection"`
-					Reset      bool     `json:"reset"`
-					Offset     uint64   `json:"offset"`
-					Records    []Record `json:"records"`
-					More       bool     `json:"more"`
-				}{},
-				"synced": &struct {
-					Epoch    string    `json:"epoch"`
-					Offset   uint64    `json:"offset"`
-					Last     uint64    `json:"last"`
-					Outcomes []Outcome `json:"outcomes"`
-				}{},
+				"records": &RecordsPage{}, "synced": &Synced{},
 			}[tt.Event]
 			if !ok {
 				t.Fatalf("event %q", tt.Event)

@@ -16,17 +16,9 @@ import (
 type past struct {
 	position engine.Position   // messages up to here are in messages, or were not asked for
 	loaded   map[string]uint64 // per collection: the offset at which its pages were read, at or above position
-	pages    []recordPage
+	pages    []protocol.RecordsPage
 	messages []engine.Entry
 	synced   []byte // payload of synced, nil without config.chorale
-}
-
-type recordPage struct {
-	Collection string            `json:"collection"`
-	Reset      bool              `json:"reset"`
-	Offset     uint64            `json:"offset"`
-	Records    []json.RawMessage `json:"records"`
-	More       bool              `json:"more"`
 }
 
 // catchUp reads the past, answers the join, sends the past and goes live, in
@@ -238,13 +230,13 @@ func (r *joinRequest) holds(collection string, head engine.Position) uint64 {
 	return resume.Offset
 }
 
-func appendPages(pages []recordPage, name string, reset bool, offset uint64, records []json.RawMessage) []recordPage {
+func appendPages(pages []protocol.RecordsPage, name string, reset bool, offset uint64, records []json.RawMessage) []protocol.RecordsPage {
 	if len(records) == 0 && !reset {
 		return pages
 	}
 	for first := true; first || len(records) > 0; first = false {
 		n := min(len(records), protocol.RecordsPerPage)
-		pages = append(pages, recordPage{
+		pages = append(pages, protocol.RecordsPage{
 			Collection: name,
 			Reset:      reset && first,
 			Offset:     offset,
@@ -260,12 +252,7 @@ func appendPages(pages []recordPage, name string, reset bool, offset uint64, rec
 // An outcome that is newer than a collection's pages is left out: its own change
 // is on its way and settles it.
 func (s *Session) syncedPayload(r *joinRequest, p *past) ([]byte, error) {
-	payload := struct {
-		Epoch    string             `json:"epoch"`
-		Offset   uint64             `json:"offset"`
-		Last     uint64             `json:"last"`
-		Outcomes []protocol.Outcome `json:"outcomes"`
-	}{Epoch: p.position.Epoch, Offset: p.position.Offset, Outcomes: []protocol.Outcome{}}
+	payload := protocol.Synced{Epoch: p.position.Epoch, Offset: p.position.Offset, Outcomes: []protocol.Outcome{}}
 	if r.sub.client == "" {
 		return json.Marshal(payload)
 	}

@@ -202,23 +202,10 @@ func tokenFault(err error) *protocol.Error {
 	return &protocol.Error{Code: fault.Code, Message: fault.HTTPText(), Reason: fault.Reason(), Retryable: fault.Retryable()}
 }
 
-// choraleReply is response.chorale of a join's reply (section 4).
-type choraleReply struct {
-	V           int            `json:"v"`
-	Epoch       string         `json:"epoch"`
-	Offset      uint64         `json:"offset"`
-	Resumed     bool           `json:"resumed"`
-	Reason      string         `json:"reason,omitempty"`
-	Collections []string       `json:"collections"`
-	Subject     string         `json:"sub"`
-	Now         int64          `json:"now"`
-	Limits      map[string]int `json:"limits"`
-}
-
 func (s *Session) replyJoin(f *protocol.Frame, r *joinRequest) *protocol.Error {
 	response := append([]byte(`{"postgres_changes":`), protocol.EchoPostgres(r.Postgres)...)
 	if r.Chorale != nil {
-		reply, err := json.Marshal(choraleReply{
+		reply, err := json.Marshal(protocol.JoinReply{
 			V:           1,
 			Epoch:       r.position.Epoch,
 			Offset:      r.position.Offset,
