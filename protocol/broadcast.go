@@ -104,12 +104,19 @@ func parseMeta(raw []byte) (PushedMeta, *Error) {
 	})
 	switch {
 	case fault != nil:
-	case len(AppendString(nil, meta.ID)) > MaxIDBytes+2:
+	case !fitsAsJSON(meta.ID):
 		fault = &Error{Code: CodeInvalidPayload, Message: "meta.id is longer than " + strconv.Itoa(MaxIDBytes) + " bytes"}
 	case meta.Ephemeral && meta.Persist > 0:
 		fault = &Error{Code: CodeInvalidPayload, Message: "a message is either ephemeral or persisted"}
 	}
 	return meta, fault
+}
+
+// fitsAsJSON bounds an id by its size between quotes, escapes included: it has to
+// fit the one byte for the length of metadata in a frame of kind 4.
+func fitsAsJSON(id string) bool {
+	var room [MaxIDBytes + 2]byte // so that the usual id costs no allocation
+	return len(id) <= MaxIDBytes && len(AppendString(room[:0], id)) <= len(room)
 }
 
 // parsePersist reads true or {"ttl": seconds}; false and null ask for nothing.

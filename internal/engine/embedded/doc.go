@@ -47,7 +47,8 @@
 //
 // # Memory
 //
-// A channel in use holds its kept entries (engine.Retention) and its values in
+// A channel in use holds its kept entries (engine.Retention, and beside them
+// those that stay longer, engine.Write.Keep) and its values in
 // memory. Channels that nobody watches or used for a while leave it; those with
 // something that is not on disk stay until retention took it.
 package embedded
