@@ -127,7 +127,15 @@ func decodeArray(data []byte) (Frame, error) {
 	case fault != "":
 		return Frame{}, malformed("%s", fault)
 	}
-	return f, nil
+	return f, checkRefs(&f)
+}
+
+// checkRefs bounds what is kept of a frame, and repeated to its sender.
+func checkRefs(f *Frame) error {
+	if len(f.Ref) > MaxIDBytes || len(f.JoinRef) > MaxIDBytes {
+		return malformed("a ref is longer than %d bytes", MaxIDBytes)
+	}
+	return nil
 }
 
 func decodeObject(data []byte) (Frame, error) {
@@ -154,7 +162,7 @@ func decodeObject(data []byte) (Frame, error) {
 	case !hasTopic || !hasEvent || !hasPayload || !hasRef:
 		return Frame{}, malformed("topic, event, payload and ref are required")
 	}
-	return f, nil
+	return f, checkRefs(&f)
 }
 
 // Kinds of binary frames.

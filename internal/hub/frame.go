@@ -83,8 +83,11 @@ func (f *frame) wanted(o *Options) bool {
 	case framePresence:
 		return o.Presence
 	case frameChange:
-		if !f.applied { // M8, whatever collection it was meant for
-			return f.client == o.Client
+		if !f.applied {
+			// M8: its author, whatever collection it was meant for; and the same
+			// client on another connection, but only when that one may read what
+			// a refusal can hold. Client ids are no secret.
+			return f.client == o.Client && (f.entry.Origin == o.Origin || slices.Contains(o.Collections, f.collection))
 		}
 		return slices.Contains(o.Collections, f.collection)
 	}

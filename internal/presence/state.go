@@ -37,19 +37,24 @@ func Encode(key string, meta []byte, ref, prev string) ([]byte, error) {
 	return json.Marshal(lease{Key: key, Meta: append(out, '}')})
 }
 
-// State is who is in one channel. The zero value is an empty channel.
+// State is who is in one channel. The zero value is an empty channel whose
+// leases were not loaded yet.
 type State struct {
 	holders map[string]lease
+	loaded  bool
+	gone    map[string]bool // until loaded: holders that events said to have left
 }
 
 // Load adds leases that were there before the first event. Holders that events
-// have spoken of already are left as they are.
+// have spoken of already are left as they are: the list may have been made
+// before the event, or behind it.
 func (s *State) Load(leases []engine.Lease) {
 	for _, l := range leases {
-		if _, known := s.holders[l.Holder]; !known {
+		if _, known := s.holders[l.Holder]; !known && !s.gone[l.Holder] {
 			s.put(l.Holder, l.Value)
 		}
 	}
+	s.loaded, s.gone = true, nil
 }
 
 func (s *State) put(holder string, value []byte) (now lease, ok bool) {
@@ -68,12 +73,19 @@ func (s *State) put(holder string, value []byte) (now lease, ok bool) {
 func (s *State) Apply(e *engine.LeaseEvent) []byte {
 	before, had := s.holders[e.Holder]
 	if e.Value == nil {
+		if !s.loaded {
+			if s.gone == nil {
+				s.gone = make(map[string]bool)
+			}
+			s.gone[e.Holder] = true
+		}
 		if !had {
 			return nil
 		}
 		delete(s.holders, e.Holder)
 		return diff(nil, []lease{before})
 	}
+	delete(s.gone, e.Holder)
 	now, ok := s.put(e.Holder, e.Value)
 	switch {
 	case !ok, had && before.Key == now.Key && bytes.Equal(before.Meta, now.Meta):
