@@ -89,6 +89,7 @@ type Sender struct {
 	meter   Meter
 	joins   Bucket
 	notices Bucket
+	rest    Bucket
 }
 
 // A Member is what one membership has used. The zero Member has used nothing.
@@ -133,6 +134,15 @@ const channelsWait = 5 * time.Second
 func (l *Limiter) Notice(s *Sender) bool {
 	return s.notices.Take(l.Now(), Rate{PerSecond: 1, Burst: 1}, 1) == 0
 }
+
+// Unrefused is the rate of what is never refused: heartbeats, leaves, pings, frames
+// that cannot be read. A client beats every 25 s, and leaves a hundred channels
+// at once when a page closes.
+func Unrefused() Rate { return Rate{PerSecond: 100, Burst: 1000} }
+
+// Rest takes one frame of those that are never refused. When it is false there are
+// more of them than any client has a use for, and it may be read more slowly.
+func (l *Limiter) Rest(s *Sender) bool { return s.rest.Take(l.Now(), Unrefused(), 1) == 0 }
 
 // Payload says whether a broadcast of this size is too large for the channel.
 func (c *Channel) Payload(size int) Excess {

@@ -16,7 +16,7 @@
 //
 // # Limits
 //
-// Each push is charged to its sender before it is looked at, and each write to its
+// Each push is charged to its sender before its payload is looked at, and each write to its
 // channel once it is known to be allowed. What is beyond is answered or dropped
 // here (L1 to L4) and reaches neither hub nor engine. How much is allowed is decided
 // by package limit.

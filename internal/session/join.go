@@ -84,7 +84,8 @@ func closeFrame(v protocol.Version, sub *subscription) protocol.Message {
 // client was told to join again.
 func (s *Session) admit(f *protocol.Frame) (*subscription, *protocol.Error) {
 	if excess := s.limits.Join(&s.sender); excess.Over() {
-		s.pause = s.limited(f, nil, excess)
+		s.limited(f, nil, excess)
+		s.slower()
 		return nil, limitFault(excess)
 	}
 	r := joinRequest{Join: protocol.ParseJoin(f.Payload)}

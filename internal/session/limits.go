@@ -33,7 +33,7 @@ func (s *Session) passes(f *protocol.Frame, sub *subscription, size int) bool {
 	if !excess.Over() {
 		return true
 	}
-	s.pause = true
+	s.slower()
 	if s.limited(f, sub, excess) {
 		s.replyError(f, limitFault(excess))
 	}
@@ -77,20 +77,34 @@ func limitFault(excess limit.Excess) *protocol.Error {
 	return fault
 }
 
-// pauseFor is how long a client over its own limit is not read from: with what
-// is read at once this makes some thousand frames a second, which cost the
-// server a few hundredths of a core, instead of as many as the client can send.
-// Its heartbeats come through, later by what waits before them.
-const pauseFor = 10 * time.Millisecond
+// pausePerFrame is for how long a client is not read from, for each frame beyond
+// what it may send: it can have five thousand such frames a second looked at,
+// which cost the server a few hundredths of a core, instead of as many as its
+// wire carries. Its heartbeats come through, later by what waits before them.
+const (
+	pausePerFrame = 200 * time.Microsecond
+	maxPause      = time.Second // at a time
+)
 
-// Pause is how long the transport should wait before it reads on. It is called
-// by the goroutine that calls Receive.
-func (s *Session) Pause() time.Duration {
-	if !s.pause {
-		return 0
+func (s *Session) slower() { s.pause = min(s.pause+pausePerFrame, maxPause) }
+
+// unrefused is for frames that no limit refuses (L1): they are served, however
+// many they are, and beyond a number that no client needs they are read more
+// slowly.
+func (s *Session) unrefused() {
+	if !s.limits.Rest(&s.sender) {
+		s.slower()
 	}
-	s.pause = false
-	return pauseFor
+}
+
+// Pause is how long the transport should wait before it reads on; 0 for a client
+// within its limits.
+func (s *Session) Pause() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.pause
+	s.pause = 0
+	return d
 }
 
 // underNewestRules brings a membership up to rules that were loaded after it

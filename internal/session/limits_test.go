@@ -339,11 +339,38 @@ func TestPause(t *testing.T) {
 			t.Errorf("paused for %s within the limits", d)
 		}
 		c.push("1", "realtime:x", "broadcast", hello)
-		if c.Pause() == 0 || c.Pause() != 0 {
-			t.Error("not paused once")
+		if d := c.Pause(); d != 200*time.Microsecond || c.Pause() != 0 {
+			t.Errorf("paused for %s", d)
+		}
+		for range 100 {
+			c.push("1", "realtime:x", "broadcast", hello)
+		}
+		if d := c.Pause(); d != 20*time.Millisecond {
+			t.Errorf("paused for %s after a hundred frames too many", d)
 		}
 		if other.Pause() != 0 {
 			t.Error("another one was paused")
+		}
+	})
+	t.Run("[L1] [C2] so is who beats like a drum, and every beat is answered", func(t *testing.T) {
+		w := newLimitedWorld(t, limit.Settings{})
+		c := w.connect("ada")
+		for i := range 2000 {
+			c.push("", "phoenix", "heartbeat", "{}")
+			c.ok()
+			if d := c.Pause(); (d > 0) != (i >= 1000) {
+				t.Fatalf("beat %d paused for %s", i, d)
+			}
+		}
+	})
+	t.Run("[F5] so is who sends garbage", func(t *testing.T) {
+		w := newLimitedWorld(t, limit.Settings{})
+		c := w.connect("ada")
+		for range 1001 {
+			c.Receive(false, []byte("garbage"))
+		}
+		if c.Pause() == 0 {
+			t.Error("not paused")
 		}
 	})
 }

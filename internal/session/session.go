@@ -65,7 +65,6 @@ type Session struct {
 	id      string
 	version protocol.Version
 	limits  *limit.Limiter
-	pause   bool // belongs to the goroutine that calls Receive
 
 	ctx    context.Context // ends with the session: what it still waits for is given up
 	cancel context.CancelFunc
@@ -78,8 +77,9 @@ type Session struct {
 	expiry   *time.Timer
 	closed   bool
 	sender   limit.Sender
-	slot     *time.Timer // delivers presence that had to wait; nil before the first
-	slotDue  int64       // instant of limits, 0 when slot is not set
+	pause    time.Duration // see Pause
+	slot     *time.Timer   // delivers presence that had to wait; nil before the first
+	slotDue  int64         // instant of limits, 0 when slot is not set
 }
 
 // New returns the session of a socket whose token was verified.
@@ -121,14 +121,14 @@ func (s *Session) Receive(isBinary bool, data []byte) {
 	default:
 		f, err = protocol.DecodeText(s.version, data)
 	}
-	if err != nil {
-		s.deps.Metrics.FrameMalformed()
-		s.deps.Logger.Debug("frame dropped", "session", s.id, "error", err)
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed {
+	switch {
+	case err != nil:
+		s.unrefused()
+		s.deps.Metrics.FrameMalformed()
+		s.deps.Logger.Debug("frame dropped", "session", s.id, "error", err)
+	case !s.closed:
 		s.handle(&f, len(data))
 	}
 }
@@ -137,6 +137,7 @@ func (s *Session) Receive(isBinary bool, data []byte) {
 func (s *Session) handle(f *protocol.Frame, size int) {
 	switch {
 	case f.Topic == protocol.TopicPhoenix:
+		s.unrefused()
 		if f.Event == protocol.EventHeartbeat {
 			s.replyOK(f, emptyObject)
 		}
@@ -146,7 +147,9 @@ func (s *Session) handle(f *protocol.Frame, size int) {
 		return
 	}
 	sub := s.subs[f.Topic]
-	if f.Event != protocol.EventLeave && !s.passes(f, sub, size) {
+	if f.Event == protocol.EventLeave {
+		s.unrefused()
+	} else if !s.passes(f, sub, size) {
 		return
 	}
 	if sub == nil {

@@ -154,6 +154,18 @@ func (s *slow) Pause() time.Duration {
 }
 
 func TestPacing(t *testing.T) {
+	t.Run("pings beyond what a client needs are all answered, and make reading slower", func(t *testing.T) {
+		sock := &socket{closing: true} // what is sent to it goes nowhere
+		rd := &reader{socket: sock, to: newRecord(), now: func() time.Time { return time.Unix(1_764_000_000, 0) }, maxFrame: 1000}
+		for i := range 1500 {
+			if err := rd.consume(clientFrame(true, ws.OpPing, "")); err != nil {
+				t.Fatal(err)
+			}
+			if want := time.Duration(max(i-999, 0)) * pausePerControl; rd.pause != want {
+				t.Fatalf("ping %d: a pause of %s, want %s", i, rd.pause, want)
+			}
+		}
+	})
 	t.Run("a receiver that asks for a pause is asked after each read, and gets everything", func(t *testing.T) {
 		client, conn := net.Pipe()
 		s := &slow{record: newRecord()}

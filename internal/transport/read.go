@@ -10,6 +10,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -45,7 +46,13 @@ type reader struct {
 	own      bool   // the bytes being consumed are rest's, not a borrowed buffer's
 	message  []byte // fragments of a message so far
 	fragment ws.OpCode
+
+	controls limit.Bucket  // pings and pongs of the client
+	pause    time.Duration // owed for those beyond what a client needs
 }
+
+// pausePerControl is for how long a socket is not read for each of those.
+const pausePerControl = 200 * time.Microsecond
 
 // run reads until the socket ends, and returns why: nil after a close
 // handshake, a *closeError when the client broke the protocol.
@@ -68,10 +75,13 @@ func (r *reader) run() error {
 		case err != nil:
 			return err
 		}
+		pause := min(r.pause, time.Second)
+		r.pause = 0
 		if pacer != nil {
-			if d := pacer.Pause(); d > 0 {
-				time.Sleep(d) // the client's own: what it sends meanwhile fills its buffers, not ours
-			}
+			pause = max(pause, pacer.Pause())
+		}
+		if pause > 0 {
+			time.Sleep(pause) // what the client sends meanwhile fills its buffers, not ours
 		}
 	}
 }
@@ -189,6 +199,9 @@ func (r *reader) check(h ws.Header) error {
 }
 
 func (r *reader) frame(h ws.Header, payload []byte) error {
+	if h.OpCode.IsControl() && r.controls.Take(r.now().UnixNano(), limit.Unrefused(), 1) > 0 {
+		r.pause += pausePerControl
+	}
 	switch h.OpCode {
 	case ws.OpPing:
 		r.socket.control(ws.OpPong, payload)
