@@ -88,7 +88,13 @@ func (s *Session) admit(f *protocol.Frame) (*subscription, *protocol.Error) {
 		s.slower()
 		return nil, limitFault(excess)
 	}
+	if fault := boundPayload(f); fault != nil {
+		return nil, fault
+	}
 	r := joinRequest{Join: protocol.ParseJoin(f.Payload)}
+	if fault := boundJoin(&r.Join); fault != nil {
+		return nil, fault
+	}
 	name, fault := protocol.ParseTopic(f.Topic, r.Private)
 	if fault != nil {
 		return nil, fault

@@ -319,7 +319,7 @@ func (c *cell) join(op matrixOperation) string {
 	if c.first != "" {
 		access = `,"access_token":"` + c.first + `"`
 	}
-	ref := c.push("", c.topic, "phx_join", fmt.Sprintf(`{"config":{"private":%t,"broadcast":{"ack":true},%s}%s}`, c.kind != "public", op.config, access))
+	ref := c.push("", c.topic, "phx_join", fmt.Sprintf(`{"config":{"private":%t,"broadcast":{"ack":true},%s}%s}`, c.kind != "public", strings.ReplaceAll(op.config, "%s", c.sub), access))
 	return c.answer(ref)
 }
 

@@ -129,6 +129,12 @@ func (s *Session) mutate(f *protocol.Frame, sub *subscription) {
 		s.replyError(f, &protocol.Error{Code: protocol.CodeUnknownCollection, Message: "this channel has no collections, or was joined without config.chorale"})
 		return
 	}
+	if m.Client != sub.client {
+		// Every client id has a row in the channel that is kept for long; a
+		// session gets one by joining, which is limited, and not by naming it.
+		s.replyError(f, &protocol.Error{Code: protocol.CodeForbiddenClient, Message: "the channel was joined with another client id"})
+		return
+	}
 	if excess := s.charge(sub, len(f.Payload)); excess.Over() { // before Apply: n stays due
 		s.limited(f, sub, excess)
 		s.replyError(f, limitFault(excess))
