@@ -99,6 +99,22 @@ func TestMembership(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	})
+	t.Run("[R3] what was read of the past is not handed over when its delivery comes late", func(t *testing.T) {
+		h, eng := open(t)
+		s := &sink{}
+		m := join(t, h, s, hub.Options{})
+		defer m.Leave()
+		// Entries can be read as soon as they are committed, and delivered after.
+		if !m.GoLive(hub.Seen{Messages: 3}) {
+			t.Fatal("overrun")
+		}
+		for range 5 {
+			say(t, eng, "")
+		}
+		if got := fmt.Sprint(s.offsets(t)); got != "[4 5]" {
+			t.Errorf("got %s", got)
+		}
+	})
 	t.Run("[R7] a catch-up that takes too long is overrun instead of growing", func(t *testing.T) {
 		h, eng := open(t)
 		m := join(t, h, &sink{}, hub.Options{})

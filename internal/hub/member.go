@@ -23,6 +23,7 @@ type Member struct {
 	catchingUp bool
 	gone       bool
 	held       []heldFrame
+	seen       *Seen // after GoLive: what may still be delivered of the past; nil once all of it has been
 	overrun    atomic.Bool
 }
 
@@ -32,10 +33,33 @@ type heldFrame struct {
 	message    protocol.Message
 }
 
+// stale says whether a live frame is part of the past that the member was told.
+// What is committed can be read before it is delivered, so such frames may come
+// after GoLive.
+func (m *Member) stale(f *frame) bool {
+	h := heldFrame{offset: f.offset(), collection: f.collection}
+	if m.seen.has(&h) {
+		return true
+	}
+	if h.offset >= m.seen.end() {
+		m.seen = nil
+	}
+	return false
+}
+
 // Seen says how far the past goes that a member has been told.
 type Seen struct {
 	Messages    uint64            // offset up to which it has the messages
 	Collections map[string]uint64 // offset up to which it has each collection's records
+}
+
+// end is the offset behind which nothing is part of it.
+func (s Seen) end() uint64 {
+	end := s.Messages
+	for _, offset := range s.Collections {
+		end = max(end, offset)
+	}
+	return end
 }
 
 func (s Seen) has(h *heldFrame) bool {
@@ -73,6 +97,9 @@ func (m *Member) deliver(frames []frame, scratch *[]protocol.Message) int {
 			m.hold(heldFrame{f.offset(), f.collection, msg})
 			continue
 		}
+		if m.seen != nil && m.stale(f) {
+			continue
+		}
 		out = append(out, msg)
 	}
 	*scratch = out
@@ -107,6 +134,7 @@ func (m *Member) GoLive(seen Seen) bool {
 	}
 	m.held = nil
 	m.catchingUp = false
+	m.seen = &seen
 	if len(out) > 0 {
 		m.sink.Send(out...)
 	}
