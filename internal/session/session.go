@@ -180,6 +180,9 @@ func (s *Session) withoutMembership(f *protocol.Frame) {
 	s.replyError(f, &protocol.Error{Code: protocol.CodeUnmatchedTopic, Message: "this topic is not joined", Reason: "unmatched topic"})
 }
 
+// Cancel gives up what the session still waits for, without waiting itself.
+func (s *Session) Cancel() { s.cancel() }
+
 // Close ends the session after its socket: it leaves every channel. Idempotent.
 func (s *Session) Close() {
 	s.cancel()
