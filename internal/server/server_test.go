@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -364,5 +366,22 @@ func TestOptions(t *testing.T) {
 				t.Errorf("got %v, want a fault of %s", err, tt.field)
 			}
 		})
+	}
+}
+
+func TestDevModeWithOtherRules(t *testing.T) {
+	dir := t.TempDir()
+	rules := filepath.Join(dir, "rules.yaml")
+	if err := os.WriteFile(rules, []byte("channels:\n  - match: 'room:{id}'\n    join: 'true'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	srv, err := server.New(server.Options{Addr: "127.0.0.1:0", Data: dir, Dev: true, RulesFile: rules, Drain: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // serves, and drains at once
+	if err := srv.Run(ctx); err != nil {
+		t.Errorf("run: %v", err)
 	}
 }
