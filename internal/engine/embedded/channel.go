@@ -25,6 +25,7 @@ type channel struct {
 	durable   bool              // something durable was sequenced: everything is persisted
 	retention engine.Retention  // of the newest append
 	appended  int64             // Unix ms of the newest append
+	holders   map[string]bool   // who has a lease once everything queued is done
 
 	head          uint64 // newest published offset
 	tail          tail
@@ -183,6 +184,14 @@ func (c *channel) forgetTombstones(setBefore int64) {
 			c.headerStale = true
 		}
 	}
+}
+
+// claim notes that a lease is on its way.
+func (c *channel) claim(holder string) {
+	if c.holders == nil {
+		c.holders = make(map[string]bool)
+	}
+	c.holders[holder] = true
 }
 
 // setLease puts a lease, or drops it when value is nil. It says whether

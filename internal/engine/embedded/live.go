@@ -66,31 +66,63 @@ func (e *Engine) PutLease(ctx context.Context, channel, holder string, value []b
 	if value == nil {
 		value = []byte{} // nil means dropped
 	}
-	return wrap("put lease", channel, e.setLease(ctx, channel, engine.LeaseEvent{Holder: holder, Value: value}))
+	return wrap("put lease", channel, e.putLease(ctx, channel, engine.LeaseEvent{Holder: holder, Value: value}))
 }
 
-// DropLease implements engine.Engine.
-func (e *Engine) DropLease(ctx context.Context, channel, holder string) error {
-	return wrap("drop lease", channel, e.setLease(ctx, channel, engine.LeaseEvent{Holder: holder}))
-}
-
-func (e *Engine) setLease(ctx context.Context, channel string, l engine.LeaseEvent) error {
+func (e *Engine) putLease(ctx context.Context, channel string, l engine.LeaseEvent) error {
 	s, c, err := e.acquire(ctx, channel)
 	if err != nil {
 		return err
 	}
 	return s.submitLocked(ctx, c, opOverhead+len(l.Holder)+len(l.Value), func(o *op) {
 		o.kind, o.lease = opLease, l
+		c.claim(l.Holder)
 	})
 }
 
-// submitLocked queues an op that needs no sequencing and waits for it. The shard
-// is locked when it is called and unlocked when it returns.
+// DropLease implements engine.Engine. It is never refused for what is waiting:
+// who is gone must not stay in the channel because the channel is busy. The
+// queue grows by it once per lease at most.
+func (e *Engine) DropLease(ctx context.Context, channel, holder string) error {
+	return wrap("drop lease", channel, e.dropLease(ctx, channel, holder))
+}
+
+func (e *Engine) dropLease(ctx context.Context, channel, holder string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s, err := e.shardOf(channel)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	c := s.channels[channel]
+	switch {
+	case s.closed:
+		s.mu.Unlock()
+		return engine.ErrClosed
+	case c == nil || c.loading != nil || !c.holders[holder]:
+		s.mu.Unlock()
+		return nil // channels with leases stay in memory, so there is none
+	}
+	delete(c.holders, holder)
+	return s.queueLocked(ctx, c, opOverhead+len(holder), func(o *op) {
+		o.kind, o.lease = opLease, engine.LeaseEvent{Holder: holder}
+	})
+}
+
+// submitLocked is queueLocked for an op that is refused when too much waits.
 func (s *shard) submitLocked(ctx context.Context, c *channel, size int, fill func(*op)) error {
 	if s.full(size) {
 		s.mu.Unlock()
 		return engine.ErrOverloaded
 	}
+	return s.queueLocked(ctx, c, size, fill)
+}
+
+// queueLocked queues an op that needs no sequencing and waits for it. The shard
+// is locked when it is called and unlocked when it returns.
+func (s *shard) queueLocked(ctx context.Context, c *channel, size int, fill func(*op)) error {
 	o := s.engine.ops.get()
 	o.ch, o.size = c, size
 	fill(o)

@@ -112,6 +112,46 @@ func TestQueue(t *testing.T) {
 		mustAppend(t, e, room, message(engine.OS, strings.Repeat("x", 20_000))) // alone it finds room
 	})
 
+	t.Run("[E8] a lease is dropped however much is waiting, and the queue grows by it once", func(t *testing.T) {
+		g := newGate()
+		e := open(t, Options{Dir: "store", FS: g.fs(), MaxWaiting: 2000})
+		defer mustClose(t, e)
+		if err := e.PutLease(t.Context(), room, "h", nil); err != nil {
+			t.Fatal(err)
+		}
+		big := strings.Repeat("x", 1500)
+		done := behind(t, e, g, 0, func(int) {
+			if _, err := e.Append(t.Context(), room, message(engine.OS, big)); err != nil {
+				t.Errorf("append: %v", err)
+			}
+		})
+		if err := e.PutLease(t.Context(), room, "h", []byte(big)); !errors.Is(err, engine.ErrOverloaded) {
+			t.Errorf("put: got %v, want ErrOverloaded", err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := e.DropLease(t.Context(), room, "h"); err != nil {
+				t.Errorf("drop: %v", err)
+			}
+		})
+		await(t, "the drop to queue", func() bool { return queued(t, e) == 1 })
+		for range 10 {
+			for _, holder := range []string{"h", "nobody"} {
+				if err := e.DropLease(t.Context(), room, holder); err != nil {
+					t.Errorf("drop again: %v", err)
+				}
+			}
+		}
+		if n := queued(t, e); n != 1 {
+			t.Errorf("%d ops wait, want the one that drops the lease", n)
+		}
+		done()
+		wg.Wait()
+		if leases, err := e.Leases(t.Context(), room); err != nil || len(leases) != 0 {
+			t.Errorf("leases %v are left (%v)", leases, err)
+		}
+	})
+
 	t.Run("[E4] a repeat, and [E5] a conflict, wait for the commit they rest on", func(t *testing.T) {
 		g := newGate()
 		e := open(t, Options{Dir: "store", FS: g.fs()})

@@ -115,6 +115,19 @@ func (s *suite) testLeases(t *testing.T) {
 		want(t, "left", leases, []engine.Lease{{Holder: "b", Value: []byte("3")}})
 	})
 
+	t.Run("dropping what is not there is no error, and nobody is told", func(t *testing.T) {
+		e := s.start(t)
+		must(t, e.DropLease(t.Context(), "never opened", "h"))
+		r := watch(t, e, room)
+		must(t, e.PutLease(t.Context(), room, "h", []byte("1")))
+		must(t, e.DropLease(t.Context(), room, "h"))
+		must(t, e.DropLease(t.Context(), room, "h"))
+		must(t, e.PutLease(t.Context(), room, "h", []byte("2")))
+		for i, ev := range r.wait(t, 3) {
+			want(t, "value", string(ev.Lease.Value), []string{"1", "", "2"}[i])
+		}
+	})
+
 	t.Run("what a watcher was handed and what is listed agree in the end", func(t *testing.T) {
 		e := s.start(t)
 		r := watch(t, e, room)
@@ -250,16 +263,17 @@ func (s *suite) testClose(t *testing.T) {
 // calls is every method that may fail, by name.
 func calls(ctx context.Context, e engine.Engine) map[string]func() error {
 	return map[string]func() error{
-		"append":    func() error { _, err := e.Append(ctx, room, message(engine.OS, "x")); return err },
-		"read":      func() error { _, err := e.Read(ctx, room, engine.Position{}, 0); return err },
-		"since":     func() error { _, err := e.Since(ctx, room, 0, 0); return err },
-		"state":     func() error { _, _, err := e.State(ctx, room, "", 0); return err },
-		"get":       func() error { _, err := e.Get(ctx, room, "k"); return err },
-		"head":      func() error { _, err := e.Head(ctx, room); return err },
-		"watch":     func() error { _, _, err := e.Watch(ctx, room, func([]engine.Event) {}); return err },
-		"send":      func() error { return e.Send(ctx, room, engine.Entry{}) },
-		"put lease": func() error { return e.PutLease(ctx, room, "h", nil) },
-		"leases":    func() error { _, err := e.Leases(ctx, room); return err },
-		"healthy":   e.Healthy,
+		"append":     func() error { _, err := e.Append(ctx, room, message(engine.OS, "x")); return err },
+		"read":       func() error { _, err := e.Read(ctx, room, engine.Position{}, 0); return err },
+		"since":      func() error { _, err := e.Since(ctx, room, 0, 0); return err },
+		"state":      func() error { _, _, err := e.State(ctx, room, "", 0); return err },
+		"get":        func() error { _, err := e.Get(ctx, room, "k"); return err },
+		"head":       func() error { _, err := e.Head(ctx, room); return err },
+		"watch":      func() error { _, _, err := e.Watch(ctx, room, func([]engine.Event) {}); return err },
+		"send":       func() error { return e.Send(ctx, room, engine.Entry{}) },
+		"put lease":  func() error { return e.PutLease(ctx, room, "h", nil) },
+		"drop lease": func() error { return e.DropLease(ctx, room, "h") },
+		"leases":     func() error { _, err := e.Leases(ctx, room); return err },
+		"healthy":    e.Healthy,
 	}
 }
