@@ -26,8 +26,10 @@ func (s *Session) show(sub *subscription, p pendingPresence) error {
 	return s.putPresence(sub, p)
 }
 
+// putPresence puts a member's lease. The session may end meanwhile, and must not
+// give this up: only what is known to be put is withdrawn when it ends (P3).
 func (s *Session) putPresence(sub *subscription, p pendingPresence) error {
-	if err := s.deps.Engine.PutLease(s.ctx, sub.name.Log(), sub.origin, p.value); err != nil {
+	if err := s.deps.Engine.PutLease(detached(s.ctx), sub.name.Log(), sub.origin, p.value); err != nil {
 		return err
 	}
 	sub.tracked, sub.trackedRef = p.meta, p.ref
