@@ -185,7 +185,9 @@ func (s *socket) closeLocked(code int, reason string) {
 	frame := closeWire(code, reason)
 	if s.flushing {
 		if code == protocol.CloseSlowConsumer {
-			s.queue = nil // it would not read it in time anyway
+			// It would not read it in time anyway. But the first may be the rest of a
+			// frame of which the kernel has the beginning.
+			s.queue = s.queue[:min(1, len(s.queue))]
 		}
 		s.queue = append(s.queue, frame)
 		s.queued += len(frame)
