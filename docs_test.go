@@ -172,6 +172,7 @@ var elsewhere = map[string]string{
 	"bin/chorale":              "made by make build",
 	"application/json":         "a media type",
 	"application/octet-stream": "a media type",
+	"text/event-stream":        "a media type",
 	"testing/synctest":         "a package of the standard library",
 }
 

@@ -145,8 +145,7 @@ func (s *Server) build() {
 		api.DevSecret = s.opts.Secret
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /socket/websocket", s.transport)
-	mux.Handle("GET /realtime/v1/websocket", s.transport)
+	s.transport.Register(mux)
 	httpapi.New(api).Register(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /healthcheck", s.healthz)

@@ -49,7 +49,7 @@ func (s *Server) admit(r *http.Request, token string) (limit.Ticket, *refused) {
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, chorale bool) {
 	if chorale {
 		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
-			sock := newSocket(conn, s.opts.QueueBytes, s.nowMs())
+			sock := newSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
 			sock.Close(why.code, why.text)
 			rd := s.reader(sock, deaf{})
 			_ = rd.run() // until the client has seen the code, or lingerFor
@@ -57,12 +57,25 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, ch
 		}
 		return
 	}
+	why.answer(w)
+}
+
+// answer writes it as an HTTP answer.
+func (why *refused) answer(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	if why.seconds > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(why.seconds, 10))
 	}
 	w.WriteHeader(why.status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": why.text}) // nobody to tell
+}
+
+// requestToken is the token that a connection is opened with.
+func requestToken(r *http.Request) string {
+	if token := r.Header.Get("X-Api-Key"); token != "" {
+		return token
+	}
+	return r.URL.Query().Get("apikey")
 }
 
 // deaf is the receiver of a socket that was refused.

@@ -1,11 +1,15 @@
-// Package transport turns the network into sessions: the WebSocket endpoint, its
-// sockets, and their deadlines.
+// Package transport turns the network into sessions: the WebSocket endpoint, the
+// fallback of events and POSTs for networks that block it, and their deadlines.
 //
 // # What it is
 //
 // [Server] is an http.Handler that checks the token, upgrades the connection and
 // reads frames into a [Receiver] until the socket ends. Its sockets implement
 // session.Conn.
+//
+// [Server.Register] adds the routes of both. What is said of sockets here holds
+// for the fallback's streams, with the differences under that heading; one suite
+// of tests runs over both.
 //
 // # Reading
 //
@@ -26,10 +30,16 @@
 // bytes; beyond it the socket is closed with protocol.CloseSlowConsumer, which
 // costs less than stalling a channel, and loses nothing: the client resumes.
 //
+// # The fallback
+//
+// A stream is a response that goes on; the goroutine of its request is the only
+// one that writes, so Send always queues. POSTs hand in frames by number, one
+// after the other; who waits for its turn has not had its body read.
+//
 // # Deadlines
 //
-// One sweep looks at all sockets every few seconds: it pings, closes the idle,
-// and cuts those that accept nothing any more. There is no timer per socket.
+// One sweep looks at all connections every few seconds: it pings, closes the idle,
+// and cuts those that accept nothing any more. There is no timer per connection.
 //
 // # Concurrency
 //

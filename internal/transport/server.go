@@ -55,21 +55,24 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Server is the WebSocket endpoint. It is an http.Handler; Shutdown ends it.
+// Server is where clients connect. As an http.Handler it is the WebSocket
+// endpoint; Register adds the fallback. Shutdown ends it.
 type Server struct {
 	opts   Options
 	limits *limit.Limiter
 	done   chan struct{} // closed when shutting down
 	wg     sync.WaitGroup
 
-	mu      sync.Mutex // guards the following
-	sockets map[*socket]*session.Session
-	closed  bool
+	streams streams
+
+	mu     sync.Mutex // guards the following
+	conns  map[conn]*session.Session
+	closed bool
 }
 
 // NewServer returns a server whose deadlines are being swept.
 func NewServer(o Options) *Server {
-	s := &Server{opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}), sockets: make(map[*socket]*session.Session)}
+	s := &Server{opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}), conns: make(map[conn]*session.Session)}
 	s.wg.Go(s.sweepLoop)
 	return s
 }
@@ -82,10 +85,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	token := r.Header.Get("X-Api-Key")
-	if token == "" {
-		token = query.Get("apikey")
-	}
+	token := requestToken(r)
 	chorale := query.Get("chorale") == "1"
 	ticket, refused := s.admit(r, token)
 	if refused != nil {
@@ -97,7 +97,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.limits.Disconnect(ticket)
 		return // UpgradeHTTP has answered
 	}
-	sock := newSocket(conn, s.opts.QueueBytes, s.nowMs())
+	sock := newSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
 	sess := session.New(s.opts.Deps, sock, version, token)
 	if !s.add(sock, sess) {
 		sess.Close()
@@ -111,15 +111,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go s.serve(sock, sess, ticket)
 }
 
-func (s *Server) add(sock *socket, sess *session.Session) bool {
+// add counts a connection in; whoever it is true for has to remove it and to
+// call wg.Done.
+func (s *Server) add(c conn, sess *session.Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	s.sockets[sock] = sess
+	s.conns[c] = sess
 	s.wg.Add(1)
 	return true
+}
+
+func (s *Server) remove(c conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
 }
 
 // serve reads a socket until it ends.
@@ -138,9 +146,7 @@ func (s *Server) serve(sock *socket, sess *session.Session, ticket limit.Ticket)
 	sess.Close()
 	sock.sever()
 	sock.flusher.Wait()
-	s.mu.Lock()
-	delete(s.sockets, sock)
-	s.mu.Unlock()
+	s.remove(sock)
 	s.limits.Disconnect(ticket)
 }
 
@@ -158,11 +164,11 @@ func (r *reader) drain() {
 	}
 }
 
-// Conns is the number of open sockets.
+// Conns is the number of open connections, by WebSocket or by the fallback.
 func (s *Server) Conns() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.sockets)
+	return len(s.conns)
 }
 
 func (s *Server) nowMs() int64 { return s.opts.Deps.Now().UnixMilli() }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
@@ -18,15 +19,22 @@ import (
 	"github.com/chorale-rt/chorale/internal/session"
 )
 
+// anybody lets everybody in but the token "expired".
 type anybody struct{}
 
-func (anybody) Verify(string) (*auth.Identity, error) { return &auth.Identity{Subject: "ada"}, nil }
+func (anybody) Verify(token string) (*auth.Identity, error) {
+	if token == "expired" {
+		return nil, &auth.TokenError{Code: auth.CodeTokenExpired, Message: "for the tests"}
+	}
+	return &auth.Identity{Subject: "ada"}, nil
+}
 
 // endpoint is a server whose clock the test moves.
 type endpoint struct {
 	server *Server
 	clock  atomic.Int64 // ns since the start
-	url    string
+	url    string       // of the WebSocket
+	web    string       // of the server, without a path
 }
 
 func newEndpoint(t *testing.T, o Options) *endpoint {
@@ -50,8 +58,11 @@ func newEndpointWith(t *testing.T, o Options, s limit.Settings) *endpoint {
 	}
 	o.SweepEvery = time.Millisecond
 	e.server = NewServer(o)
-	web := httptest.NewServer(e.server)
-	e.url = "ws" + web.URL[len("http"):]
+	mux := http.NewServeMux()
+	e.server.Register(mux)
+	web := httptest.NewServer(mux)
+	e.web = web.URL
+	e.url = "ws" + web.URL[len("http"):] + "/socket/websocket"
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -17,8 +17,9 @@ import (
 // socket is one WebSocket, server side. It implements session.Conn.
 type socket struct {
 	conn     net.Conn
-	raw      syscall.RawConn // nil when the conn has no descriptor of its own (TLS)
-	maxQueue int             // bytes
+	raw      syscall.RawConn  // nil when the conn has no descriptor of its own (TLS)
+	maxQueue int              // bytes
+	now      func() time.Time // of the sweep that looks at progress
 
 	lastRead atomic.Int64 // Unix ms of the newest byte from the client
 
@@ -39,9 +40,9 @@ type socket struct {
 	writeErr  error
 }
 
-func newSocket(conn net.Conn, maxQueue int, nowMs int64) *socket {
-	s := &socket{conn: conn, maxQueue: maxQueue}
-	s.lastRead.Store(nowMs)
+func newSocket(conn net.Conn, maxQueue int, now func() time.Time) *socket {
+	s := &socket{conn: conn, maxQueue: maxQueue, now: now}
+	s.lastRead.Store(now().UnixMilli())
 	if sc, ok := conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
@@ -133,7 +134,7 @@ func (s *socket) writeLocked(wire []byte) {
 
 func (s *socket) startFlushLocked() {
 	s.flushing = true
-	s.progress = time.Now().UnixMilli()
+	s.progress = s.now().UnixMilli()
 	s.flusher.Go(s.flush)
 }
 
@@ -150,7 +151,7 @@ func (s *socket) flush() {
 		_, err := batch.WriteTo(s.conn)
 		s.mu.Lock()
 		s.queued -= bytes
-		s.progress = time.Now().UnixMilli()
+		s.progress = s.now().UnixMilli()
 		if err != nil {
 			s.failLocked()
 			break
@@ -219,6 +220,15 @@ func (s *socket) control(op ws.OpCode, payload []byte) {
 		s.queued += len(wire)
 	default:
 		s.writeLocked(wire)
+	}
+}
+
+func (s *socket) lastHeard() int64 { return s.lastRead.Load() }
+
+// keepAlive pings.
+func (s *socket) keepAlive(_ int64, ping bool) {
+	if ping {
+		s.control(ws.OpPing, nil)
 	}
 }
 

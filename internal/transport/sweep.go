@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"github.com/chorale-rt/chorale/internal/session"
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -25,30 +23,44 @@ func (s *Server) sweepLoop() {
 			if ping {
 				lastPing = now
 			}
-			for sock := range s.snapshot() {
-				s.sweep(sock, now, ping)
+			for c := range s.snapshot() {
+				s.sweep(c, now, ping)
 			}
 		}
 	}
 }
 
-// sweep looks at one socket's deadlines.
-func (s *Server) sweep(sock *socket, now int64, ping bool) {
-	switch since := sock.stalled(); {
+// conn is what the server does with a connection, whatever carries its frames.
+type conn interface {
+	session.Conn
+	// lastHeard is when (Unix ms) something came from the client.
+	lastHeard() int64
+	// stalled says since when (Unix ms) nothing was taken that waits; 0 when
+	// nothing waits.
+	stalled() int64
+	// keepAlive is called by the sweep, with ping when pings are due.
+	keepAlive(now int64, ping bool)
+	// sever ends the connection without a word.
+	sever()
+}
+
+// sweep looks at one connection's deadlines.
+func (s *Server) sweep(c conn, now int64, ping bool) {
+	switch since := c.stalled(); {
 	case since != 0 && now-since > s.opts.StalledAfter.Milliseconds():
-		sock.sever()
-	case now-sock.lastRead.Load() > s.opts.IdleAfter.Milliseconds():
-		sock.Close(protocol.CloseIdle, "idle: nothing arrived for a minute")
-	case ping:
-		sock.control(ws.OpPing, nil)
+		c.sever()
+	case now-c.lastHeard() > s.opts.IdleAfter.Milliseconds():
+		c.Close(protocol.CloseIdle, "idle: nothing arrived for a minute")
+	default:
+		c.keepAlive(now, ping)
 	}
 }
 
-func (s *Server) snapshot() map[*socket]*session.Session {
+func (s *Server) snapshot() map[conn]*session.Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make(map[*socket]*session.Session, len(s.sockets))
-	for k, v := range s.sockets {
+	out := make(map[conn]*session.Session, len(s.conns))
+	for k, v := range s.conns {
 		out[k] = v
 	}
 	return out
@@ -67,9 +79,9 @@ func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 		close(s.done)
 	}
 	reason := fmt.Sprintf("the server restarts drainMs=%d", drain.Milliseconds())
-	for sock, sess := range s.snapshot() {
+	for c, sess := range s.snapshot() {
 		sess.Announce()
-		sock.Close(protocol.CloseRestart, reason)
+		c.Close(protocol.CloseRestart, reason)
 	}
 	gone := make(chan struct{})
 	go func() {
@@ -81,8 +93,8 @@ func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 		return
 	case <-ctx.Done():
 	}
-	for sock := range s.snapshot() {
-		sock.sever()
+	for c := range s.snapshot() {
+		c.sever()
 	}
 	<-gone
 }

@@ -76,7 +76,7 @@ func newPair(t *testing.T, maxQueue int) *pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{client: client, socket: newSocket(conn, maxQueue, 0), record: newRecord(), ended: make(chan error, 1)}
+	p := &pair{client: client, socket: newSocket(conn, maxQueue, time.Now), record: newRecord(), ended: make(chan error, 1)}
 	rd := &reader{socket: p.socket, to: p.record, now: time.Now, maxFrame: protocol.MaxFrameBytes}
 	done := make(chan struct{})
 	go func() {
