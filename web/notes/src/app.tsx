@@ -1,4 +1,5 @@
 import { RealtimeProvider } from "@chorale/react";
+import { KeptFailuresProvider } from "./note/kept-failures.tsx";
 import { SessionGate } from "./session/gate.tsx";
 import type { Session } from "./session/session.ts";
 import { Shell } from "./shell.tsx";
@@ -11,7 +12,9 @@ export function App({ session, url }: { session: Session; url: string }) {
       {(identity) => (
         <RealtimeProvider key={identity.sub} url={url} getToken={session.getToken}>
           <ToastProvider>
-            <Shell session={session} identity={identity} />
+            <KeptFailuresProvider>
+              <Shell session={session} identity={identity} />
+            </KeptFailuresProvider>
           </ToastProvider>
         </RealtimeProvider>
       )}

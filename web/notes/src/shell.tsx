@@ -15,7 +15,6 @@ import { parentOf, type Route } from "./route.ts";
 import type { Identity, Session } from "./session/session.ts";
 import { Welcome } from "./session/welcome.tsx";
 import { ThemeToggle } from "./theme/theme-toggle.tsx";
-import { useRefusalToast } from "./toast/use-refusal-toast.ts";
 import { Icon } from "./ui/icons.tsx";
 import { useMedia } from "./ui/use-media.ts";
 
@@ -27,7 +26,6 @@ interface ShellProps {
 /** What stands around every page: the sidebar where there is room, who we are, and how the connection is. */
 export function Shell({ session, identity }: ShellProps) {
   useUnsavedGuard();
-  useRefusalToast();
   const route = useRoute();
   const hasSidebar = useMedia("(min-width: 48rem)");
   const whereabouts = useWhereabouts(route, identity);

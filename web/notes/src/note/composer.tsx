@@ -6,6 +6,7 @@ import { Icon } from "../ui/icons.tsx";
 import { useStoredState } from "../ui/use-stored-state.ts";
 import { KindPicker } from "./kind-picker.tsx";
 import type { NoteKind } from "./kinds.ts";
+import { MAX_CONTENT } from "./limits.ts";
 import { RecorderControl } from "./recorder-control.tsx";
 import { liftTags, mergeTags, splitTags } from "./tags.ts";
 import { useNoteTime, useRecorder } from "./use-recorder.ts";
@@ -74,6 +75,7 @@ export function Composer({ interviewId, authorName, restMs, onAdd, onWriting }: 
         data-testid="composer-input"
         aria-label="Note"
         rows={1}
+        maxLength={MAX_CONTENT}
         enterKeyHint="send"
         placeholder="What did you notice? #tag as you go"
         value={text}

@@ -1,4 +1,4 @@
-import type { Conflict, ConnectionSnapshot, RecordStatus } from "@chorale/client";
+import type { Conflict, ConnectionSnapshot, MutationFailure, RecordStatus } from "@chorale/client";
 import { type Note, useConnection } from "@chorale/react";
 import { type KeyboardEvent, memo } from "react";
 import { Avatar } from "../people/avatar.tsx";
@@ -27,6 +27,8 @@ const LOOKS: Readonly<Record<NoteKind, { card: string; text: string; dot: string
 export interface NoteCardProps {
   note: Note;
   status: RecordStatus | undefined;
+  /** The write to it that the server refused. */
+  failure: MutationFailure | undefined;
   /** Names of those who edit this note now. */
   editedBy: string | undefined;
   conflicts: readonly Conflict[] | undefined;
@@ -41,7 +43,7 @@ export interface NoteCardProps {
 
 /** One note: its time in the gutter, and the card. */
 export const NoteCard = memo(function NoteCard(props: NoteCardProps) {
-  const { note, status, editedBy, conflicts, isEditing, draft, isGone, isArrival, actions } = props;
+  const { note, status, failure, editedBy, conflicts, isEditing, draft, isGone, isArrival, actions } = props;
   const { kind } = kindOf(note.kind);
   const looks = LOOKS[kind];
   const isPending = (status?.pending ?? 0) > 0;
@@ -62,7 +64,7 @@ export const NoteCard = memo(function NoteCard(props: NoteCardProps) {
       data-note-id={note.id}
       data-kind={kind}
       data-pending={isPending}
-      data-failed={status?.failed !== undefined}
+      data-failed={failure !== undefined}
       aria-label={`${kind} by ${note.authorName ?? "somebody"}`}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: j, k, e and Del work on the focused note
       tabIndex={0}
@@ -78,7 +80,7 @@ export const NoteCard = memo(function NoteCard(props: NoteCardProps) {
           className={`absolute top-[1.0625rem] -left-[5px] size-[9px] rounded-full ring-4 ring-paper ${looks.dot}`}
         />
         <div
-          className={`rounded-xl border px-4 py-2.5 transition-colors group-focus-visible:outline-2 group-focus-visible:outline-accent group-focus-visible:-outline-offset-2 ${looks.card} ${isArrival ? "animate-arrive" : ""} ${status?.failed ? "border-danger!" : ""}`}
+          className={`rounded-xl border px-4 py-2.5 transition-colors group-focus-visible:outline-2 group-focus-visible:outline-accent group-focus-visible:-outline-offset-2 ${looks.card} ${isArrival ? "animate-arrive" : ""} ${failure ? "border-danger!" : ""}`}
         >
           <CardHeader
             note={note}
@@ -103,7 +105,7 @@ export const NoteCard = memo(function NoteCard(props: NoteCardProps) {
           {conflicts?.map((conflict) => (
             <ConflictNotice key={conflict.field} conflict={conflict} actions={actions} />
           ))}
-          {status?.failed && <RefusedNotice failure={status.failed} actions={actions} />}
+          {failure && <RefusedNotice failure={failure} actions={actions} />}
         </div>
       </div>
     </article>

@@ -4,6 +4,7 @@ import { useNameOf } from "../people/names.tsx";
 import { Button } from "../ui/button.tsx";
 import { KindPicker } from "./kind-picker.tsx";
 import { kindOf } from "./kinds.ts";
+import { MAX_CONTENT } from "./limits.ts";
 import type { NoteActions } from "./note-actions.ts";
 
 interface NoteEditorProps {
@@ -56,6 +57,7 @@ export function NoteEditor({ note, draft, isGone, actions }: NoteEditorProps) {
         ref={field}
         data-testid="note-editor"
         aria-label="Note"
+        maxLength={MAX_CONTENT}
         value={content}
         onChange={(event) => {
           setContent(event.target.value);

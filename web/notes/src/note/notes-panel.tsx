@@ -18,6 +18,7 @@ import { Composer } from "./composer.tsx";
 import { addConflict } from "./conflict-text.ts";
 import { authorsOf, countTags, EVERYTHING, filterNotes, isFiltering } from "./filter.ts";
 import { FilterBar } from "./filter-bar.tsx";
+import { useKeptFailures } from "./kept-failures.tsx";
 import { Nothing } from "./nothing.tsx";
 import { RefusedNew } from "./refused-new.tsx";
 import type { Editing } from "./rows.ts";
@@ -47,7 +48,8 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
   const notes = useInterviewNotesRealtime(interview.id, {
     onConflict: (conflict) => setConflicts((before) => addConflict(before, conflict)),
   });
-  const actions = useNoteActions({ notes, setEditing, setConflicts, say });
+  const { failures, forget } = useKeptFailures(channel);
+  const actions = useNoteActions({ notes, setEditing, setConflicts, say, forget });
   const all = notes.notes;
   const shown = useMemo(() => filterNotes(all, filter), [all, filter]);
   const arrivals = useArrivals(all, notes.isLoading, identity.sub);
@@ -86,6 +88,7 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
               arrivals={arrivals}
               conflicts={conflicts}
               noteStatus={notes.noteStatus}
+              failures={failures}
               editedBy={editedBy}
               actions={actions}
             />
@@ -93,7 +96,7 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
         </div>
         <div className={`px-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:px-8 sm:pb-4 ${editing ? "max-sm:hidden" : ""}`}>
           <div className="mx-auto max-w-3xl">
-            <RefusedNew interviewId={interview.id} actions={actions} />
+            {!notes.isLoading && <RefusedNew failures={failures} notes={all} actions={actions} />}
             <TypingLine names={writersOf(presence.members)} />
             <Composer
               interviewId={interview.id}

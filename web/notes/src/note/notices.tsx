@@ -1,6 +1,6 @@
 import type { Conflict, MutationFailure } from "@chorale/client";
 import { useNameOf } from "../people/names.tsx";
-import { useToast } from "../toast/toast.tsx";
+import { useCopy } from "../toast/use-copy.ts";
 import { Button } from "../ui/button.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { describeConflict } from "./conflict-text.ts";
@@ -34,13 +34,8 @@ export function ConflictNotice({ conflict, actions }: { conflict: Conflict; acti
 
 /** The server refused a write: why, what was written, and the ways on from here. */
 export function RefusedNotice({ failure, actions }: { failure: MutationFailure; actions: NoteActions }) {
-  const toast = useToast();
+  const copy = useCopy();
   const { headline, reason, text, retry } = describeRefusal(failure);
-  const copy = () =>
-    navigator.clipboard.writeText(text).then(
-      () => toast({ text: "Copied" }),
-      () => toast({ text: "The browser does not allow copying: select the text instead" }),
-    );
   return (
     <div role="alert" data-testid="refused" className="mt-3 animate-rise rounded-lg bg-danger-soft px-3 py-2.5 text-sm">
       <p className="flex gap-2 text-danger">
@@ -59,7 +54,7 @@ export function RefusedNotice({ failure, actions }: { failure: MutationFailure; 
           {retry}
         </Button>
         {text && (
-          <Button data-testid="refused-copy" onClick={copy} isSmall>
+          <Button data-testid="refused-copy" onClick={() => copy(text)} isSmall>
             Copy
           </Button>
         )}

@@ -8,6 +8,9 @@ const VERBS: Readonly<Record<MutationOp, string>> = {
   restore: "brought back",
 };
 
+/** What a record of each collection is called. */
+const KINDS: Readonly<Record<string, string>> = { notes: "A note", interviews: "An interview", projects: "A project" };
+
 /** A refused write in words: what could not be done, why, and what was written, so that nobody has to write it again. */
 export interface Refusal {
   readonly headline: string;
@@ -26,6 +29,22 @@ export function describeRefusal(failure: MutationFailure): Refusal {
     text: textOf(fields),
     retry: isGone ? "Restore with my text" : "Try again",
   };
+}
+
+/** The same in one line, for somebody who looks at something else: it names what was refused. */
+export function describeElsewhere(failure: MutationFailure): string {
+  const { reason } = describeRefusal(failure);
+  return `${nameOf(failure)} could not be ${VERBS[failure.op]}: ${reason}`;
+}
+
+/** How much of a text names it, in characters. */
+const NAME_LENGTH = 40;
+
+/** What was refused, by its first words when it has some. */
+function nameOf({ collection, fields }: MutationFailure): string {
+  const words = fields.content ?? fields.title ?? fields.name;
+  if (typeof words !== "string" || words === "") return KINDS[collection] ?? "A change";
+  return words.length > NAME_LENGTH ? `“${words.slice(0, NAME_LENGTH).trimEnd()}…”` : `“${words}”`;
 }
 
 function reasonOf(outcome: MutationFailure["outcome"]): string {

@@ -1,4 +1,5 @@
-import { type NoteFields, useCollection } from "@chorale/react";
+import type { Note } from "@chorale/react";
+import type { Failures } from "./failures.ts";
 import type { NoteActions } from "./note-actions.ts";
 import { RefusedNotice } from "./notices.tsx";
 
@@ -6,8 +7,8 @@ import { RefusedNotice } from "./notices.tsx";
  * Refused writes to notes that are not in the timeline: new ones that the server did not take, and edits of deleted ones. They stand
  * above the composer, to be seen wherever the timeline was scrolled to.
  */
-export function RefusedNew({ interviewId, actions }: { interviewId: string; actions: NoteActions }) {
-  const { status, byId } = useCollection<NoteFields>(`interview:${interviewId}`, "notes");
-  const failures = [...status].flatMap(([id, { failed }]) => (failed && !byId.has(id) ? [failed] : []));
-  return failures.map((failure) => <RefusedNotice key={failure.recordId} failure={failure} actions={actions} />);
+export function RefusedNew({ failures, notes, actions }: { failures: Failures; notes: readonly Note[]; actions: NoteActions }) {
+  const there = new Set(notes.map((note) => note.id));
+  const homeless = [...failures.values()].filter((failure) => !there.has(failure.recordId));
+  return homeless.map((failure) => <RefusedNotice key={failure.recordId} failure={failure} actions={actions} />);
 }

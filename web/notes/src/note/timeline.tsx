@@ -5,6 +5,7 @@ import { useShortcut } from "../keyboard/use-shortcut.ts";
 import { useNow } from "../ui/use-now.ts";
 import { NowContext } from "./ago.tsx";
 import { describeArrivals } from "./arrivals.ts";
+import type { Failures } from "./failures.ts";
 import type { NoteActions } from "./note-actions.ts";
 import { NoteCard } from "./note-card.tsx";
 import { type Editing, rowsOf } from "./rows.ts";
@@ -17,12 +18,14 @@ interface TimelineProps {
   arrivals: readonly Note[];
   conflicts: readonly Conflict[];
   noteStatus: (id: string) => RecordStatus | undefined;
+  /** Refused writes by note. */
+  failures: Failures;
   editedBy: ReadonlyMap<string, string>;
   actions: NoteActions;
 }
 
 /** The notes along the recording. */
-export function Timeline({ shown, all, editing, arrivals, conflicts, noteStatus, editedBy, actions }: TimelineProps) {
+export function Timeline({ shown, all, editing, arrivals, conflicts, noteStatus, failures, editedBy, actions }: TimelineProps) {
   const now = useNow(30_000);
   const rows = useMemo(() => rowsOf(shown, all, editing), [shown, all, editing]);
   const arrived = useMemo(() => new Set(arrivals.map((note) => note.id)), [arrivals]);
@@ -37,6 +40,7 @@ export function Timeline({ shown, all, editing, arrivals, conflicts, noteStatus,
             <NoteCard
               note={note}
               status={noteStatus(note.id)}
+              failure={failures.get(note.id)}
               editedBy={editedBy.get(note.id)}
               conflicts={conflictsOf.get(note.id)}
               isEditing={editing?.note.id === note.id}

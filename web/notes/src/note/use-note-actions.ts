@@ -11,14 +11,20 @@ interface Parts {
   setEditing: Dispatch<SetStateAction<Editing | undefined>>;
   setConflicts: Dispatch<SetStateAction<readonly Conflict[]>>;
   say: ReturnType<typeof useDoing>;
+  /** Forgets that a write to a note was refused. Stable. */
+  forget: (noteId: string) => void;
 }
 
 /** What can be done to the notes of an interview, with what the page says about it. Stable. */
-export function useNoteActions({ notes, setEditing, setConflicts, say }: Parts): NoteActions {
+export function useNoteActions({ notes, setEditing, setConflicts, say, forget }: Parts): NoteActions {
   const toast = useToast();
   const { addNote, updateNote, deleteNote, restoreNote, dismiss } = notes;
   return useMemo(() => {
     const dismissConflict = (gone: Conflict) => setConflicts((conflicts) => conflicts.filter((conflict) => conflict !== gone));
+    const dismissRefusal = (id: string) => {
+      forget(id);
+      dismiss(id);
+    };
     const edit = (note: Note, draft?: string) => {
       setEditing(draft === undefined ? { note } : { note, draft });
       say("editing", note.id);
@@ -28,7 +34,7 @@ export function useNoteActions({ notes, setEditing, setConflicts, say }: Parts):
       restore: restoreNote,
       edit,
       dismissConflict,
-      dismissRefusal: dismiss,
+      dismissRefusal,
       touch: (noteId) => say("editing", noteId),
       stopEditing: (note, unsaved) => {
         setEditing((editing) => (editing?.note.id === note.id ? undefined : editing));
@@ -49,11 +55,11 @@ export function useNoteActions({ notes, setEditing, setConflicts, say }: Parts):
         dismissConflict(conflict);
       },
       retry: (failure) => {
-        dismiss(failure.recordId);
+        dismissRefusal(failure.recordId);
         writeAgain(failure, { addNote, updateNote, deleteNote, restoreNote });
       },
     };
-  }, [addNote, updateNote, deleteNote, restoreNote, dismiss, setEditing, setConflicts, say, toast]);
+  }, [addNote, updateNote, deleteNote, restoreNote, dismiss, setEditing, setConflicts, say, forget, toast]);
 }
 
 type Writes = Pick<UseInterviewNotes, "addNote" | "updateNote" | "deleteNote" | "restoreNote">;

@@ -1,14 +1,19 @@
-import { useClientEvent } from "@chorale/react";
-import { describeRefusal } from "../note/refusal-text.ts";
+import type { MutationFailure } from "@chorale/client";
+import { useCallback } from "react";
+import { describeElsewhere, describeRefusal } from "../note/refusal-text.ts";
 import { useToast } from "./toast.tsx";
+import { useCopy } from "./use-copy.ts";
 
-/** Says that the server refused a write to a project or an interview; notes have a place of their own for that. */
-export function useRefusalToast(): void {
+/** Returns a stable function that says in passing what the server refused, and why, and offers what was written. */
+export function useRefusalToast(): (failure: MutationFailure) => void {
   const toast = useToast();
-  useClientEvent("mutationFailed", (failure) => {
-    if (failure.collection === "notes") return;
-    const { headline, reason, text } = describeRefusal(failure);
-    const copy = { label: "Copy what I wrote", run: () => void navigator.clipboard.writeText(text) };
-    toast({ text: `${headline}: ${reason}`, ...(text ? { action: copy } : {}) });
-  });
+  const copy = useCopy();
+  return useCallback(
+    (failure) => {
+      const { text } = describeRefusal(failure);
+      const action = { label: "Copy what I wrote", testId: "toast-copy", run: () => copy(text) };
+      toast({ text: describeElsewhere(failure), ...(text ? { action } : {}) });
+    },
+    [toast, copy],
+  );
 }
