@@ -220,7 +220,7 @@ export class Connection {
   async #fetchToken(fresh: boolean): Promise<void> {
     const generation = ++this.#generation;
     try {
-      const token = await (fresh ? this.#options.tokens.fresh() : this.#options.tokens.get());
+      const token = await (fresh ? this.#options.tokens.fresh(true) : this.#options.tokens.get());
       if (generation !== this.#generation) return;
       this.#token = token;
       this.#dispatch({ type: "token" });
@@ -347,7 +347,7 @@ export class Connection {
     const due = this.#options.tokens.refreshAt;
     if (due !== undefined && due > this.#platform.now()) return this.#scheduleToken();
     try {
-      const token = await this.#options.tokens.fresh();
+      const token = await this.#options.tokens.fresh(false);
       if (!current()) return;
       this.#options.onToken(token);
       this.#scheduleToken();

@@ -89,6 +89,7 @@ export class Membership {
   #joined = false; // the server has said yes
   #live = false; // and the catch-up is over
   #joinedWith = ""; // what the join asked for
+  #token = ""; // the newest that the server was told
   #attempt = 0;
   #generation = 0;
   #timer: unknown;
@@ -214,7 +215,8 @@ export class Membership {
     this.#timer = this.#rejoin = undefined;
   }
 
-  async #join(fresh = false): Promise<void> {
+  /** `refused` says that the server may have ended or refused the channel because of its token. */
+  async #join(refused = false): Promise<void> {
     if (this.#ended || !this.#deps.connection.isOpen) return;
     this.#endIncarnation();
     const generation = this.#generation;
@@ -222,12 +224,13 @@ export class Membership {
     this.#show(this.status.getSnapshot().isSynced ? "rejoining" : "joining");
     let token: string;
     try {
-      token = await (fresh ? this.#deps.tokens.fresh() : this.#deps.tokens.get());
+      token = await (refused ? this.#deps.tokens.instead(this.#token) : this.#deps.tokens.get());
     } catch (error) {
       if (current()) this.#retry(asError(error, "token_unavailable"));
       return;
     }
     if (!current()) return;
+    this.#token = token;
     const config = this.#config();
     const ref = this.#deps.connection.nextRef();
     this.#joinRef = ref;
@@ -299,11 +302,11 @@ export class Membership {
   }
 
   /** Joins again after a while. */
-  #retry(error: ChoraleError, afterMs?: number, freshToken = false): void {
+  #retry(error: ChoraleError, afterMs?: number, tokenRefused = false): void {
     this.#endIncarnation();
     this.#show(this.status.getSnapshot().isSynced ? "rejoining" : "joining", error);
     const ms = afterMs ?? backoffMs(this.#attempt++, this.#deps.platform.random());
-    this.#timer = this.#deps.platform.setTimeout(() => void this.#join(freshToken), ms);
+    this.#timer = this.#deps.platform.setTimeout(() => void this.#join(tokenRefused), ms);
   }
 
   /** Joins again when what is wanted is not what was joined with. In a moment, because wishes come in handfuls. */
@@ -317,8 +320,10 @@ export class Membership {
 
   /** A new token, for a channel that is joined or was refused. */
   onToken(token: string): void {
-    if (this.#joined) this.#push("access_token", JSON.stringify({ access_token: token }));
-    else if (this.status.getSnapshot().status === "refused") void this.#join();
+    if (this.#joined) {
+      this.#token = token;
+      this.#push("access_token", JSON.stringify({ access_token: token }));
+    } else if (this.status.getSnapshot().status === "refused") void this.#join();
   }
 
   /** Pushes while there is a join. `onReply` is not called when the server turns out to know nothing of that join: it is made again. */

@@ -1,6 +1,8 @@
 /** Tokens: fetched with a time limit, kept while they are good, replaced before they expire. */
 import { ChoraleError } from "./errors";
-import type { Platform } from "./types";
+import type { Platform, RealtimeClientOptions } from "./types";
+
+type GetToken = RealtimeClientOptions["getToken"];
 
 const TIMEOUT_MS = 10_000;
 /** A token is replaced this long before it expires, or after four fifths of its life, whichever is later. */
@@ -10,15 +12,23 @@ interface Held {
   readonly token: string;
   /** ms since 1970; Infinity when the token does not say when it expires, or this clock cannot tell. */
   readonly refreshAt: number;
+  /** Which ask it is the answer to: an older ask that is answered late does not take its place. */
+  readonly ask: number;
+}
+
+interface Asking {
+  readonly refused: boolean;
+  readonly token: Promise<string>;
 }
 
 export class TokenSource {
-  readonly #getToken: () => string | Promise<string>;
+  readonly #getToken: GetToken;
   readonly #platform: Platform;
   #held: Held | undefined;
-  #asking: Promise<string> | undefined;
+  #asking: Asking | undefined;
+  #asks = 0;
 
-  constructor(getToken: () => string | Promise<string>, platform: Platform) {
+  constructor(getToken: GetToken, platform: Platform) {
     this.#getToken = getToken;
     this.#platform = platform;
   }
@@ -33,18 +43,31 @@ export class TokenSource {
   get(): Promise<string> {
     const held = this.#held;
     if (held && held.refreshAt > this.#platform.now()) return Promise.resolve(held.token);
-    return this.fresh();
+    return this.fresh(false);
   }
 
-  /** A new token. Those who ask while one is being fetched share it. */
-  fresh(): Promise<string> {
-    this.#asking ??= this.#ask().finally(() => {
-      this.#asking = undefined;
+  /** Another token than one that the server refused: the held one if it has come since, else a new one. */
+  instead(refused: string): Promise<string> {
+    return this.#held && this.#held.token !== refused ? this.get() : this.fresh(true);
+  }
+
+  /**
+   * A new token. `refused` when the server did not take the held one. Those who ask while one is being fetched share it, unless they
+   * know of a refusal that its provider was not told of.
+   */
+  fresh(refused: boolean): Promise<string> {
+    const known = this.#asking;
+    if (known && (known.refused || !refused)) return known.token;
+    const token = this.#ask(refused).finally(() => {
+      if (this.#asking === asking) this.#asking = undefined;
     });
-    return this.#asking;
+    const asking: Asking = { refused, token };
+    this.#asking = asking;
+    return token;
   }
 
-  async #ask(): Promise<string> {
+  async #ask(refused: boolean): Promise<string> {
+    const ask = ++this.#asks;
     const platform = this.#platform;
     let timer: unknown;
     const tooLate = new Promise<never>((_, reject) => {
@@ -54,9 +77,9 @@ export class TokenSource {
       );
     });
     try {
-      const token = await Promise.race([Promise.resolve().then(this.#getToken), tooLate]);
+      const token = await Promise.race([Promise.resolve({ refused }).then(this.#getToken), tooLate]);
       if (typeof token !== "string" || token === "") throw new ChoraleError("token_missing", "getToken returned no token");
-      this.#held = hold(token, platform.now());
+      if (!this.#held || this.#held.ask < ask) this.#held = hold(token, platform.now(), ask);
       return token;
     } finally {
       platform.clearTimeout(timer);
@@ -64,12 +87,12 @@ export class TokenSource {
   }
 }
 
-function hold(token: string, now: number): Held {
+function hold(token: string, now: number, ask: number): Held {
   const expiresAt = expiryOf(token);
   const life = expiresAt - now;
   // A new token that seems to have expired says that this clock is wrong. Whether it is good is for the server to say.
   const refreshAt = life > 0 ? expiresAt - Math.min(REFRESH_BEFORE_MS, life / 5) : Number.POSITIVE_INFINITY;
-  return { token, refreshAt };
+  return { token, refreshAt, ask };
 }
 
 /** When a JWT expires, ms since 1970; Infinity when it does not say. The signature is the server's business. */

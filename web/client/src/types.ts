@@ -52,8 +52,11 @@ export interface ChoraleErrorLike extends Error {
 export interface RealtimeClientOptions {
   /** The server, e.g. `http://127.0.0.1:4000`; `ws:` and `wss:` are accepted too. */
   url: string;
-  /** Called before each connection and join, and before the token expires. */
-  getToken: () => string | Promise<string>;
+  /**
+   * Called before each connection and join, and before the token expires. `refused` says that the server did not take the newest
+   * token, although it may look good: answer with another one, not from a cache.
+   */
+  getToken: (why: { readonly refused: boolean }) => string | Promise<string>;
   /** The environment: replace parts of it in tests, or on a platform without WebSocket. */
   platform?: Partial<Platform>;
   /** How long a lost connection stays `isConnected`. Default 5,000 ms. */

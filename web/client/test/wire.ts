@@ -1,7 +1,7 @@
 import { Connection, type ConnectionOptions } from "../src/connection";
 import { createFakePlatform, type FakePlatform } from "../src/testing/platform";
 import { TokenSource } from "../src/token";
-import type { SocketLike } from "../src/types";
+import type { RealtimeClientOptions, SocketLike } from "../src/types";
 
 /** A client's socket whose other end the test holds. */
 export class Wire implements SocketLike {
@@ -49,7 +49,7 @@ export class Wire implements SocketLike {
 
 /** A connection whose sockets and tokens the test holds. */
 export function setUp(
-  options: { platform?: FakePlatform; getToken?: () => string | Promise<string> } & Partial<ConnectionOptions> = {},
+  options: { platform?: FakePlatform; getToken?: RealtimeClientOptions["getToken"] } & Partial<ConnectionOptions> = {},
 ) {
   const platform = options.platform ?? createFakePlatform();
   const wires: Wire[] = [];
@@ -59,9 +59,9 @@ export function setUp(
     return wire;
   });
   const asked: number[] = [];
-  const getToken = () => {
+  const getToken: RealtimeClientOptions["getToken"] = (why) => {
     asked.push(platform.now());
-    return (options.getToken ?? (() => "token"))();
+    return (options.getToken ?? (() => "token"))(why);
   };
   const tokens: string[] = [];
   const connection = new Connection({

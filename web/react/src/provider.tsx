@@ -46,7 +46,7 @@ function OwnClient({
   ...options
 }: { children?: ReactNode; client?: undefined } & RealtimeClientOptions) {
   const latest = useLatest(options);
-  const make = () => createRealtimeClient({ ...latest.current, getToken: () => latest.current.getToken() });
+  const make = () => createRealtimeClient({ ...latest.current, getToken: (why) => latest.current.getToken(why) });
   const [client, setClient] = useState(make);
   const keepOpen = useRef<() => void>(undefined);
 

@@ -20,8 +20,8 @@ function aPage() {
     <RealtimeProvider
       url={url}
       platform={live.platform}
-      getToken={() => {
-        asked.push(user);
+      getToken={({ refused }) => {
+        asked.push(refused ? `${user}, refused` : user);
         return live.server.token(user);
       }}
     >
@@ -59,7 +59,7 @@ describe("RealtimeProvider with url", () => {
     expect([opened.size, sent("phx_join", "room"), new Set(asked).size]).toEqual([1, 1, 1]);
   });
 
-  test("asks the newest getToken", async () => {
+  test("asks the newest getToken, and says why", async () => {
     const { page, pass, server, asked } = aPage();
     const { rerender } = render(page("ada"));
     await pass(100);
@@ -69,7 +69,7 @@ describe("RealtimeProvider with url", () => {
     server.refuseTokens(false);
     await pass(5_000);
     expect(asked[0]).toBe("ada");
-    expect(asked.at(-1)).toBe("ada, later");
+    expect(asked.at(-1)).toBe("ada, later, refused");
   });
 
   test("another url is another client, and the old one is closed", async () => {
