@@ -25,7 +25,8 @@ type socket struct {
 
 	mu       sync.Mutex // guards the following
 	queue    [][]byte   // what the kernel did not take yet, in order
-	queued   int        // bytes in queue
+	queued   int        // bytes in queue, and being written by flush
+	grace    int        // of these, what was let in whatever its size; see writeLocked
 	progress int64      // Unix ms of the newest byte that the kernel took while queueing
 	flushing bool       // a goroutine empties the queue
 	closing  bool       // a close frame was sent or queued: nothing may follow
@@ -86,7 +87,7 @@ func (s *socket) Send(frames ...protocol.Message) {
 func (s *socket) enqueueLocked(frames []protocol.Message) {
 	for i := range frames {
 		wire := frames[i].Wire()
-		if s.queued+len(wire) > s.maxQueue {
+		if s.overLocked(len(wire)) {
 			s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
 			return
 		}
@@ -94,6 +95,9 @@ func (s *socket) enqueueLocked(frames []protocol.Message) {
 		s.queued += len(wire)
 	}
 }
+
+// overLocked says whether more bytes are too much for what waits already.
+func (s *socket) overLocked(more int) bool { return s.queued-s.grace+more > s.maxQueue }
 
 // writeLocked writes to a socket with an empty queue, and queues what the
 // kernel does not take. Whoever finds the queue empty is never too slow,
@@ -129,6 +133,7 @@ func (s *socket) writeLocked(wire []byte) {
 	rest := append([]byte(nil), wire[n:]...)
 	s.queue = append(s.queue, rest)
 	s.queued += len(rest)
+	s.grace = len(rest)
 	s.startFlushLocked()
 }
 
@@ -139,18 +144,18 @@ func (s *socket) startFlushLocked() {
 }
 
 // flush empties the queue, waiting for the socket as long as it takes; the
-// sweep cuts sockets that take nothing.
+// sweep cuts sockets that take nothing. It writes in pieces, so that the sweep
+// sees progress on a slow link.
 func (s *socket) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 {
-		batch := net.Buffers(s.queue)
-		bytes := s.queued
-		s.queue = nil
+		piece, size := s.takeLocked()
 		s.mu.Unlock()
-		_, err := batch.WriteTo(s.conn)
+		_, err := piece.WriteTo(s.conn)
 		s.mu.Lock()
-		s.queued -= bytes
+		s.queued -= size
+		s.grace = max(0, s.grace-size)
 		s.progress = s.now().UnixMilli()
 		if err != nil {
 			s.failLocked()
@@ -161,6 +166,25 @@ func (s *socket) flush() {
 	if s.closing {
 		s.lingerLocked()
 	}
+}
+
+// flushPiece is what flush writes at once: 4 s of a link of 128 kbit/s.
+const flushPiece = 64 << 10
+
+// takeLocked takes the next piece from the queue.
+func (s *socket) takeLocked() (piece net.Buffers, size int) {
+	for len(s.queue) > 0 && size < flushPiece {
+		next := s.queue[0]
+		if room := flushPiece - size; len(next) > room {
+			s.queue[0], next = next[room:], next[:room]
+		} else {
+			s.queue[0] = nil
+			s.queue = s.queue[1:]
+		}
+		piece = append(piece, next)
+		size += len(next)
+	}
+	return piece, size
 }
 
 // failLocked ends a socket that cannot be written: the reader sees it end.
@@ -215,6 +239,12 @@ func (s *socket) control(op ws.OpCode, payload []byte) {
 	defer s.mu.Unlock()
 	switch {
 	case s.closing:
+	case s.flushing && s.overLocked(len(wire)):
+		// A ping of ours says nothing that a full queue does not; a client whose
+		// pings are not to be answered in vain is one that does not read.
+		if op == ws.OpPong {
+			s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
+		}
 	case s.flushing:
 		s.queue = append(s.queue, wire)
 		s.queued += len(wire)

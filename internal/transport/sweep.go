@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/session"
@@ -79,12 +80,17 @@ func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 		close(s.done)
 	}
 	reason := fmt.Sprintf("the server restarts drainMs=%d", drain.Milliseconds())
+	var farewells sync.WaitGroup
 	for c, sess := range s.snapshot() {
-		sess.Announce()
-		c.Close(protocol.CloseRestart, reason)
+		// Each on its own: a session that waits for the engine keeps nobody else.
+		farewells.Go(func() {
+			sess.Announce()
+			c.Close(protocol.CloseRestart, reason)
+		})
 	}
 	gone := make(chan struct{})
 	go func() {
+		farewells.Wait()
 		s.wg.Wait()
 		close(gone)
 	}()
@@ -93,7 +99,8 @@ func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 		return
 	case <-ctx.Done():
 	}
-	for c := range s.snapshot() {
+	for c, sess := range s.snapshot() {
+		sess.Cancel()
 		c.sever()
 	}
 	<-gone

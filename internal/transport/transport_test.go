@@ -254,6 +254,28 @@ func TestWriting(t *testing.T) {
 			}
 		}
 	})
+	t.Run("[R3] what follows a large burst does not close a client that reads steadily", func(t *testing.T) {
+		p := newPair(t, 64<<10)
+		p.socket.Send(textMessage(strings.Repeat("x", 20_000_000)))
+		p.socket.Send(textMessage("heartbeat"))
+		for _, want := range []int{20_000_000, len("heartbeat")} {
+			if f, err := ws.ReadFrame(p.client); err != nil || f.Header.OpCode != ws.OpText || len(f.Payload) < want {
+				t.Fatalf("%+v, %v", f.Header, err)
+			}
+		}
+	})
+	t.Run("[R7] pings of a client that does not read are not answered for ever", func(t *testing.T) {
+		p := newPair(t, 64<<10)
+		p.socket.Send(textMessage(strings.Repeat("x", 20_000_000))) // more than the kernel takes
+		for range 10_000 {
+			p.socket.control(ws.OpPong, bytes.Repeat([]byte("x"), 125))
+		}
+		p.socket.mu.Lock()
+		defer p.socket.mu.Unlock()
+		if !p.socket.closing || p.socket.queued-p.socket.grace > 70<<10 {
+			t.Errorf("closing %v with %d bytes queued", p.socket.closing, p.socket.queued)
+		}
+	})
 	t.Run("Close sends its code behind what was queued, and nothing follows", func(t *testing.T) {
 		p := newPair(t, 1<<20)
 		p.socket.Send(textMessage("last"))
