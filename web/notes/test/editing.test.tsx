@@ -5,6 +5,7 @@ import { Composer } from "../src/note/composer.tsx";
 import type { NoteActions } from "../src/note/note-actions.ts";
 import { NoteEditor } from "../src/note/note-editor.tsx";
 import { NoteTags } from "../src/note/note-tags.tsx";
+import { NoteTime } from "../src/note/note-time.tsx";
 import { aNote } from "./note.ts";
 
 beforeEach(() => sessionStorage.clear());
@@ -36,7 +37,11 @@ describe("editing a note", () => {
   const note = aNote({ id: "n1", content: "As it was" });
   const open = (part: { isGone?: boolean; draft?: string } = {}) => {
     const { asked, actions } = recording();
-    const editor = (isGone: boolean) => <NoteEditor note={note} draft={part.draft} isGone={isGone} actions={actions} />;
+    const editor = (isGone: boolean) => (
+      <article tabIndex={-1}>
+        <NoteEditor note={note} draft={part.draft} isGone={isGone} actions={actions} />
+      </article>
+    );
     const { rerender } = render(editor(part.isGone ?? false));
     return { asked, field: screen.getByTestId<HTMLTextAreaElement>("note-editor"), lose: () => rerender(editor(true)) };
   };
@@ -66,6 +71,28 @@ describe("editing a note", () => {
     fireEvent.keyDown(field, { key: "Escape" });
     expect(asked).toEqual([["stop", "n1", "Half a thou"]]);
   });
+  test("the focus may move to the kinds and the buttons; leaving them all saves, once", () => {
+    const { asked, field } = open();
+    fireEvent.change(field, { target: { value: "As it is" } });
+    const parts = [screen.getByLabelText("Insight"), screen.getByText("Cancel"), screen.getByText("Save")];
+    for (const part of parts) act(() => part.focus());
+    expect(asked).toEqual([]);
+    act(() => (document.activeElement as HTMLElement).blur());
+    expect(asked.map(([verb]) => verb)).toEqual(["update", "stop"]);
+  });
+  test.each(["Enter", "Escape"])("after %s the keyboard is with the note, and nothing is saved twice", (key) => {
+    const { asked, field } = open();
+    fireEvent.change(field, { target: { value: "As it is" } });
+    fireEvent.keyDown(field, { key });
+    expect(document.activeElement?.tagName).toBe("ARTICLE");
+    expect(asked.filter(([verb]) => verb === "stop")).toHaveLength(1);
+    expect(asked.filter(([verb]) => verb === "update")).toHaveLength(key === "Enter" ? 1 : 0);
+  });
+  test("Escape on a button gives up, too", () => {
+    const { asked } = open();
+    fireEvent.keyDown(screen.getByText("Save"), { key: "Escape" });
+    expect(asked).toEqual([["stop", "n1", undefined]]);
+  });
   test("an emptied field does not empty the note", () => {
     const { asked, field } = open();
     fireEvent.change(field, { target: { value: "  " } });
@@ -81,6 +108,35 @@ describe("editing a note", () => {
     expect(asked).toEqual([]);
     fireEvent.click(screen.getByTestId("deleted-restore"));
     expect(asked[0]).toEqual(["restore", "n1", { content: "My long text" }]);
+  });
+});
+
+describe("the time of a note", () => {
+  const open = () => {
+    const times: number[] = [];
+    render(
+      <article tabIndex={-1}>
+        <NoteTime ms={60_000} onChange={(ms) => times.push(ms)} />
+      </article>,
+    );
+    fireEvent.click(screen.getByTestId("note-time"));
+    const field = screen.getByTestId("note-time-edit");
+    fireEvent.change(field, { target: { value: "02:00" } });
+    return { times, field };
+  };
+  test.each([
+    ["Enter", [120_000]],
+    ["Escape", []],
+  ])("%s leaves the keyboard with the note, and changes the time once or not at all", (key, expected) => {
+    const { times, field } = open();
+    fireEvent.keyDown(field, { key });
+    expect(document.activeElement?.tagName).toBe("ARTICLE");
+    expect(times).toEqual(expected);
+  });
+  test("leaving takes it", () => {
+    const { times, field } = open();
+    fireEvent.blur(field);
+    expect(times).toEqual([120_000]);
   });
 });
 

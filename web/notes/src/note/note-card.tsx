@@ -1,10 +1,11 @@
 import type { Conflict, ConnectionSnapshot, MutationFailure, RecordStatus } from "@chorale/client";
 import { type Note, useConnection } from "@chorale/react";
-import { type KeyboardEvent, memo } from "react";
+import { type KeyboardEvent, type MouseEvent, memo } from "react";
 import { Avatar } from "../people/avatar.tsx";
 import { IconButton } from "../ui/button.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { Ago } from "./ago.tsx";
+import { focusNeighbourOf } from "./focus.ts";
 import { kindOf, type NoteKind } from "./kinds.ts";
 import type { NoteActions } from "./note-actions.ts";
 import { NoteEditor } from "./note-editor.tsx";
@@ -53,7 +54,7 @@ export const NoteCard = memo(function NoteCard(props: NoteCardProps) {
       event.preventDefault();
       actions.edit(note);
     } else if (event.key === "Delete") {
-      focusNeighbour(event.currentTarget);
+      focusNeighbourOf(event.currentTarget);
       actions.remove(note);
     }
   };
@@ -123,6 +124,10 @@ interface CardHeaderProps {
 
 function CardHeader({ note, kind, isPending, editedBy, isEditing, actions }: CardHeaderProps) {
   const { label, icon } = kindOf(kind);
+  const remove = (event: MouseEvent) => {
+    focusNeighbourOf(event.currentTarget);
+    actions.remove(note);
+  };
   return (
     <header className="flex min-h-6 items-center gap-2 text-xs text-muted">
       <Avatar sub={note.authorId} name={note.authorName ?? "?"} size="sm" />
@@ -143,7 +148,7 @@ function CardHeader({ note, kind, isPending, editedBy, isEditing, actions }: Car
       {!isEditing && (
         <div className="-my-2 -mr-2 ml-auto flex opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:opacity-100">
           <IconButton icon="edit" label="Edit" data-testid="note-edit" onClick={() => actions.edit(note)} />
-          <IconButton icon="trash" label="Delete" data-testid="note-delete" onClick={() => actions.remove(note)} />
+          <IconButton icon="trash" label="Delete" data-testid="note-delete" onClick={remove} />
         </div>
       )}
     </header>
@@ -162,10 +167,3 @@ function PendingMark() {
 }
 
 const statusIsConnected = (connection: ConnectionSnapshot) => connection.status === "connected";
-
-/** Keeps the keyboard where it was when the focused note goes away. */
-function focusNeighbour(card: Element) {
-  const row = card.closest("li");
-  const neighbour = row?.nextElementSibling ?? row?.previousElementSibling;
-  neighbour?.querySelector<HTMLElement>("article")?.focus();
-}

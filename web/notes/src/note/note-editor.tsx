@@ -1,7 +1,8 @@
 import type { Note, NoteFields } from "@chorale/react";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type FocusEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useNameOf } from "../people/names.tsx";
 import { Button } from "../ui/button.tsx";
+import { focusCardOf, focusNeighbourOf } from "./focus.ts";
 import { KindPicker } from "./kind-picker.tsx";
 import { kindOf } from "./kinds.ts";
 import { MAX_CONTENT } from "./limits.ts";
@@ -16,13 +17,15 @@ interface NoteEditorProps {
   actions: NoteActions;
 }
 
-/** Edits a note in its place. Enter and leaving save; Escape gives up, and the text can be brought back. */
+/** Edits a note in its place. Enter and leaving it as a whole save; Escape gives up, and the text can be brought back. */
 export function NoteEditor({ note, draft, isGone, actions }: NoteEditorProps) {
   const [before] = useState(note);
   const [content, setContent] = useState(draft ?? note.content);
   const [kind, setKind] = useState(kindOf(note.kind).kind);
   const nameOf = useNameOf();
   const field = useRef<HTMLTextAreaElement>(null);
+  const frame = useRef<HTMLDivElement>(null);
+  const isDone = useRef(false);
   useFocusAtEnd(field);
 
   const text = content.trim();
@@ -30,29 +33,50 @@ export function NoteEditor({ note, draft, isGone, actions }: NoteEditorProps) {
     ...(text !== before.content && text !== "" ? { content: text } : {}),
     ...(kind !== kindOf(before.kind).kind ? { kind } : {}),
   };
-  const save = () => {
+  /** Ends once: to give the focus away is a blur, and that is no second save. The keyboard stays with the note, or one beside it. */
+  const end = (isByHand: boolean, write: () => void, unsaved?: string) => {
+    if (isDone.current) return;
+    isDone.current = true;
+    if (isByHand) focusCardOf(frame.current);
+    write();
+    actions.stopEditing(note, unsaved);
+  };
+  const save = (isByHand: boolean) => {
     if (isGone) return; // there is nothing to save to: the notice below asks what to do
-    if (Object.keys(patch).length > 0) actions.update(note.id, patch);
-    actions.stopEditing(note);
+    end(isByHand, () => Object.keys(patch).length > 0 && actions.update(note.id, patch));
   };
-  const cancel = () => actions.stopEditing(note, text === before.content ? undefined : text);
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.nativeEvent.isComposing) return;
-    if (event.key === "Enter" && !event.shiftKey) {
-      event.preventDefault();
-      save();
-    } else if (event.key === "Escape") {
-      event.preventDefault();
-      cancel();
-    }
+  const cancel = () => {
+    if (isGone) focusNeighbourOf(frame.current);
+    end(!isGone, () => {}, text === before.content ? undefined : text);
   };
-  const onBlur = () => {
-    // Another window took the focus, not another part of this page: the person will come back to this field.
-    if (document.activeElement !== field.current) save();
+  const restore = () => {
+    const mine = text === note.content || text === "" ? undefined : { content: text };
+    end(true, () => actions.restore(note.id, mine));
+  };
+  const letGo = () => {
+    focusNeighbourOf(frame.current);
+    end(false, () => {});
+  };
+  const onEnter = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    save(true);
+  };
+  const onEscape = (event: KeyboardEvent) => {
+    if (event.key !== "Escape" || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    cancel();
+  };
+  const onBlur = (event: FocusEvent<HTMLElement>) => {
+    const isWithin = event.currentTarget.contains(event.relatedTarget);
+    // Another window took the focus, not another part of this page: the person will come back to where they were.
+    const isElsewhere = event.currentTarget.contains(document.activeElement);
+    if (!isWithin && !isElsewhere) save(false);
   };
 
   return (
-    <div className="mt-1">
+    // biome-ignore lint/a11y/noStaticElementInteractions: Escape and leaving count for the field and its buttons together
+    <div ref={frame} onKeyDown={onEscape} onBlur={onBlur} className="mt-1">
       <textarea
         ref={field}
         data-testid="note-editor"
@@ -63,12 +87,11 @@ export function NoteEditor({ note, draft, isGone, actions }: NoteEditorProps) {
           setContent(event.target.value);
           actions.touch(note.id);
         }}
-        onKeyDown={onKeyDown}
-        onBlur={onBlur}
+        onKeyDown={onEnter}
         className="grows block max-h-[60vh] min-h-12 w-full resize-none rounded-lg border border-line-strong bg-paper px-3 py-2 focus:border-accent focus:outline-2 focus:outline-offset-0 focus:outline-accent"
       />
       {isGone ? (
-        <GoneNotice note={note} text={text} actions={actions} />
+        <GoneNotice onRestore={restore} onLetGo={letGo} />
       ) : (
         <div className="mt-2 flex flex-wrap items-center justify-between gap-2">
           <KindPicker value={kind} onChange={setKind} />
@@ -76,7 +99,7 @@ export function NoteEditor({ note, draft, isGone, actions }: NoteEditorProps) {
             <Button onMouseDown={(event) => event.preventDefault()} onClick={cancel} isSmall>
               Cancel
             </Button>
-            <Button look="primary" onMouseDown={(event) => event.preventDefault()} onClick={save} isSmall>
+            <Button look="primary" onMouseDown={(event) => event.preventDefault()} onClick={() => save(true)} isSmall>
               Save
             </Button>
           </div>
@@ -104,11 +127,7 @@ function scrollToNotice(notice: HTMLElement | null) {
   notice?.scrollIntoView({ block: "center" });
 }
 
-function GoneNotice({ note, text, actions }: { note: Note; text: string; actions: NoteActions }) {
-  const restore = () => {
-    actions.restore(note.id, text === note.content || text === "" ? undefined : { content: text });
-    actions.stopEditing(note);
-  };
+function GoneNotice({ onRestore, onLetGo }: { onRestore: () => void; onLetGo: () => void }) {
   return (
     <div
       ref={scrollToNotice}
@@ -120,19 +139,14 @@ function GoneNotice({ note, text, actions }: { note: Note; text: string; actions
       <div className="mt-2 flex flex-wrap gap-2">
         <Button
           onMouseDown={(event) => event.preventDefault()}
-          onClick={restore}
+          onClick={onRestore}
           data-testid="deleted-restore"
           isSmall
           className="text-ink"
         >
           Restore with my text
         </Button>
-        <Button
-          onMouseDown={(event) => event.preventDefault()}
-          onClick={() => actions.stopEditing(note)}
-          isSmall
-          className="text-ink"
-        >
+        <Button onMouseDown={(event) => event.preventDefault()} onClick={onLetGo} isSmall className="text-ink">
           Let it go
         </Button>
       </div>
