@@ -1,11 +1,13 @@
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { IconButton } from "./button.tsx";
 
 /** A modal dialog: the browser's own, which keeps the focus inside and closes on Escape. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  const isFromBackdrop = useRef(false);
+  // Before the element leaves the page, so that closing gives the focus back to what had it.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
     return () => dialog?.close();
@@ -19,8 +21,12 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
         event.preventDefault(); // closing is the owner's: it unmounts this
         onClose();
       }}
+      onPointerDown={(event) => {
+        isFromBackdrop.current = event.target === event.currentTarget;
+      }}
       onClick={(event) => {
-        if (event.target === event.currentTarget) onClose(); // the backdrop
+        // A press that begins on a text and ends on the backdrop selects the text: it is a click on what is around both.
+        if (event.target === event.currentTarget && isFromBackdrop.current) onClose();
       }}
       className="w-[min(30rem,calc(100vw-2rem))] max-h-[min(44rem,calc(100dvh-2rem))] animate-rise rounded-2xl border border-line bg-surface p-0 text-ink shadow-raised"
     >
