@@ -32,7 +32,7 @@ export type ConnectionEvent =
   | { readonly type: "needed" }
   | { readonly type: "unneeded" }
   | { readonly type: "token" }
-  | { readonly type: "tokenFailed"; readonly message: string }
+  | { readonly type: "tokenFailed"; readonly message: string; readonly final: boolean } // final: only a person can help
   | { readonly type: "opened" }
   | { readonly type: "lost"; readonly code: number; readonly reason: string }
   | { readonly type: "stable" }
@@ -96,6 +96,7 @@ const go = (state: ConnectionState, ...effects: Effect[]): Transition => ({ stat
 
 const fetching = (trail: Trail, ...before: Effect[]): Transition =>
   go({ name: "fetching", trail }, ...before, { do: "fetchToken", fresh: trail.reauthed });
+const tokenReason = (event: EventOf<"tokenFailed">): Reason => ({ code: "token_unavailable", message: event.message });
 const idle = (trail: Trail, ...effects: Effect[]): Transition => go({ name: "idle", trail }, ...effects);
 const closed = (...effects: Effect[]): Transition => go({ name: "closed" }, ...effects);
 const wait = (trail: Trail, ms: number, reason: Reason, input: Input): Transition =>
@@ -137,8 +138,10 @@ const table: Table = {
     needed: stay,
     unneeded: (s) => idle(s.trail),
     token: (s) => go({ name: "opening", trail: s.trail }, { do: "openSocket" }),
-    tokenFailed: (s, e, input) =>
-      wait(s.trail, patience(s.trail, input), { code: "token_unavailable", message: e.message }, input),
+    tokenFailed: (s, e, input) => {
+      if (e.final) return go({ name: "needsAuth", trail: s.trail, reason: tokenReason(e) });
+      return wait(s.trail, patience(s.trail, input), tokenReason(e), input);
+    },
     opened: stay,
     lost: stay,
     stable: stay,
@@ -164,7 +167,11 @@ const table: Table = {
     needed: stay,
     unneeded: (s) => idle({ ...s.trail, attempt: 0 }, { do: "dropSocket" }),
     token: stay,
-    tokenFailed: stay,
+    // A connection whose channels cannot be joined any more is no connection. The held token is spent: a new one has to be asked for.
+    tokenFailed: (s, e) => {
+      if (!e.final) return stay(s);
+      return go({ name: "needsAuth", trail: { ...s.trail, reauthed: true }, reason: tokenReason(e) }, { do: "dropSocket" });
+    },
     opened: stay,
     lost: (s, e, input) => afterLoss(s.trail, e, input),
     // Only now: a server that accepts and then closes must not be asked ever faster.

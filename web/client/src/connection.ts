@@ -3,7 +3,7 @@ import { type ConnectionEvent, type ConnectionState, type Effect, FRESH, next, s
 import { ChoraleError } from "./errors";
 import { decodeFrame, decodeReply, encodeFrame, type Frame, type Reply } from "./protocol";
 import { Listeners, ValueStore } from "./store";
-import type { TokenSource } from "./token";
+import { isFinal, type TokenSource } from "./token";
 import type { ConnectionSnapshot, Platform, SocketLike, Unsubscribe } from "./types";
 
 const HEARTBEAT_MS = 15_000;
@@ -108,6 +108,12 @@ export class Connection {
 
   close(): void {
     this.#dispatch({ type: "close" });
+  }
+
+  /** A token could not be had, for whatever it was wanted. */
+  tokenFailed(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#dispatch({ type: "tokenFailed", message, final: isFinal(error) });
   }
 
   /** Sends a push and returns its ref, or undefined while there is no connection. `onReply` is forgotten when the connection ends. */
@@ -226,7 +232,7 @@ export class Connection {
       this.#dispatch({ type: "token" });
     } catch (error) {
       if (generation !== this.#generation) return;
-      this.#dispatch({ type: "tokenFailed", message: error instanceof Error ? error.message : String(error) });
+      this.tokenFailed(error);
     }
   }
 
@@ -353,6 +359,7 @@ export class Connection {
       this.#scheduleToken();
     } catch (error) {
       if (!current()) return;
+      if (isFinal(error) && this.#options.tokens.isExpired) return this.tokenFailed(error);
       this.#platform.reportError(error);
       this.#scheduleToken(TOKEN_RETRY_MS);
     }

@@ -226,7 +226,9 @@ export class Membership {
     try {
       token = await (refused ? this.#deps.tokens.instead(this.#token) : this.#deps.tokens.get());
     } catch (error) {
-      if (current()) this.#retry(asError(error, "token_unavailable"));
+      if (!current()) return;
+      this.#retry(asError(error, "token_unavailable"));
+      this.#deps.connection.tokenFailed(error); // which may end all tries
       return;
     }
     if (!current()) return;

@@ -12,6 +12,8 @@ interface Held {
   readonly token: string;
   /** ms since 1970; Infinity when the token does not say when it expires, or this clock cannot tell. */
   readonly refreshAt: number;
+  /** ms since 1970; Infinity likewise. */
+  readonly expiresAt: number;
   /** Which ask it is the answer to: an older ask that is answered late does not take its place. */
   readonly ask: number;
 }
@@ -39,11 +41,20 @@ export class TokenSource {
     return at === undefined || at === Number.POSITIVE_INFINITY ? undefined : at;
   }
 
-  /** The held token while it is good, else a new one. */
-  get(): Promise<string> {
-    const held = this.#held;
-    if (held && held.refreshAt > this.#platform.now()) return Promise.resolve(held.token);
-    return this.fresh(false);
+  /** Whether there is no token that could be good. */
+  get isExpired(): boolean {
+    return this.#held === undefined || this.#held.expiresAt <= this.#platform.now();
+  }
+
+  /** The held token until it should be replaced, else a new one; none to be had, the held one serves until it expires. */
+  async get(): Promise<string> {
+    if (this.#held && this.#held.refreshAt > this.#platform.now()) return this.#held.token;
+    try {
+      return await this.fresh(false);
+    } catch (error) {
+      if (this.#held && !this.isExpired) return this.#held.token;
+      throw error;
+    }
   }
 
   /** Another token than one that the server refused: the held one if it has come since, else a new one. */
@@ -78,7 +89,9 @@ export class TokenSource {
     });
     try {
       const token = await Promise.race([Promise.resolve({ refused }).then(this.#getToken), tooLate]);
-      if (typeof token !== "string" || token === "") throw new ChoraleError("token_missing", "getToken returned no token");
+      if (typeof token !== "string" || token === "") {
+        throw new ChoraleError("token_missing", "getToken returned no token", { retryable: true });
+      }
       if (!this.#held || this.#held.ask < ask) this.#held = hold(token, platform.now(), ask);
       return token;
     } finally {
@@ -91,8 +104,13 @@ function hold(token: string, now: number, ask: number): Held {
   const expiresAt = expiryOf(token);
   const life = expiresAt - now;
   // A new token that seems to have expired says that this clock is wrong. Whether it is good is for the server to say.
-  const refreshAt = life > 0 ? expiresAt - Math.min(REFRESH_BEFORE_MS, life / 5) : Number.POSITIVE_INFINITY;
-  return { token, refreshAt, ask };
+  if (life <= 0) return { token, refreshAt: Number.POSITIVE_INFINITY, expiresAt: Number.POSITIVE_INFINITY, ask };
+  return { token, refreshAt: expiresAt - Math.min(REFRESH_BEFORE_MS, life / 5), expiresAt, ask };
+}
+
+/** Whether what getToken threw says that asking again is of no use. */
+export function isFinal(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "retryable" in error && error.retryable === false;
 }
 
 /** When a JWT expires, ms since 1970; Infinity when it does not say. The signature is the server's business. */

@@ -26,7 +26,7 @@ export type ConnectionStatus =
   | "connected"
   | "reconnecting" // was connected, is coming back
   | "offline" // the browser says that there is no network; still trying, slowly
-  | "needs-auth" // the token was refused and a new one as well
+  | "needs-auth" // two tokens in a row were refused, or getToken said that only a person can help
   | "failed" // the server refused for good
   | "closed"; // client.close()
 
@@ -55,6 +55,9 @@ export interface RealtimeClientOptions {
   /**
    * Called before each connection and join, and before the token expires. `refused` says that the server did not take the newest
    * token, although it may look good: answer with another one, not from a cache.
+   *
+   * When it throws it is asked again, ever more slowly. When no further try can help, because somebody has to sign in, throw an error
+   * whose `retryable` is false, e.g. a ChoraleError: the status becomes `needs-auth`, until `reconnect()`.
    */
   getToken: (why: { readonly refused: boolean }) => string | Promise<string>;
   /** The environment: replace parts of it in tests, or on a platform without WebSocket. */

@@ -14,7 +14,7 @@ const events: fc.Arbitrary<ConnectionEvent> = fc.oneof(
   ...(["needed", "unneeded", "token", "opened", "stable", "due", "hint", "reconnect", "close"] as const).map((type) =>
     fc.constant({ type }),
   ),
-  fc.constant({ type: "tokenFailed" as const, message: "no" }),
+  fc.record({ type: fc.constant("tokenFailed" as const), message: fc.constant("no"), final: fc.boolean() }),
   fc.record({
     type: fc.constant("lost" as const),
     code: fc.constantFrom(1000, 1006, 1009, 1012, 4001, 4101, 4200, 4201, 4290),
@@ -120,6 +120,16 @@ describe("connection machine", () => {
     expect(run([{ type: "needed" }, { type: "token" }, ...refused]).name).toBe("needsAuth");
     const first = run([{ type: "needed" }, { type: "token" }, lost(4101)]);
     expect(next(first, { type: "due" }, CALM).effects).toEqual([{ do: "fetchToken", fresh: true }]);
+  });
+
+  it("a token that only a person can bring ends the tries, also of a connection that is open; the next try asks for a new one", () => {
+    const failed = (final: boolean): ConnectionEvent => ({ type: "tokenFailed", message: "sign in", final });
+    expect(run([{ type: "needed" }, failed(true)])).toMatchObject({ name: "needsAuth", reason: { message: "sign in" } });
+    expect(run([{ type: "needed" }, failed(false)]).name).toBe("waiting");
+    expect(run([...OPEN, failed(false)])).toEqual(run(OPEN));
+    const { state, effects } = next(run(OPEN), failed(true), CALM);
+    expect([state.name, effects]).toEqual(["needsAuth", [{ do: "dropSocket" }]]);
+    expect(next(state, { type: "reconnect" }, CALM).effects).toEqual([{ do: "fetchToken", fresh: true }]);
   });
 
   it("a restart spreads its clients over the window that the server names", () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { endpointOf } from "../src/connection";
+import { ChoraleError } from "../src/errors";
 import { createFakePlatform } from "../src/testing/platform";
 import { jwt, setUp } from "./wire";
 
@@ -242,6 +243,7 @@ describe("connection", () => {
       "reconnect",
       "tokenFails",
       "tokenHangs",
+      "tokenEnds",
       "second",
       "minute",
     );
@@ -253,6 +255,7 @@ describe("connection", () => {
           const mode = tokenMode;
           tokenMode = "good";
           if (mode === "fails") throw new Error("no token");
+          if (mode === "ends") throw new ChoraleError("signed_out", "sign in");
           return mode === "hangs" ? new Promise<string>(() => {}) : "token";
         };
         const { connection, wires, live, status } = setUp({ platform, getToken });
@@ -272,6 +275,7 @@ describe("connection", () => {
           if (name === "reconnect") connection.reconnect();
           if (name === "tokenFails") tokenMode = "fails";
           if (name === "tokenHangs") tokenMode = "hangs";
+          if (name === "tokenEnds") tokenMode = "ends";
           await platform.advance(name === "minute" ? 60_000 : name === "second" ? 1_000 : 0);
           expect(live().length).toBeLessThanOrEqual(1);
           if (held.length === 0) expect([status(), live().length]).toEqual(["idle", 0]);

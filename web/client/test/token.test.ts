@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { createRealtimeClient } from "../src/client";
+import { ChoraleError } from "../src/errors";
 import { createFakePlatform, createFakeServer } from "../src/testing";
 import { TokenSource } from "../src/token";
-import { setUp } from "./wire";
+import { jwt, setUp } from "./wire";
 
 /** A source whose provider the test answers for, in any order. */
 function askedByHand() {
@@ -79,5 +80,117 @@ describe("why a token is asked for", () => {
     void source.instead("new");
     await Promise.resolve();
     expect(asks.map(({ refused }) => refused)).toEqual([false, true]);
+  });
+});
+
+describe("a token that only a person can bring", () => {
+  const signedOut = () => new ChoraleError("signed_out", "sign in again");
+
+  /** Somebody whose token of 60 s is the last one; \`signIn\` brings another. */
+  async function lastMinute() {
+    const platform = createFakePlatform();
+    const server = createFakeServer({ platform });
+    let token: string | undefined = server.token("ada", { ttlMs: 60_000 });
+    const getToken = () => {
+      if (token === undefined) throw signedOut();
+      return token;
+    };
+    const client = createRealtimeClient({ url: "http://fake", getToken, platform });
+    const channel = client.channels.getChannel({ name: "room" });
+    await platform.advance(10);
+    token = undefined;
+    return {
+      ...{ platform, server, client, channel },
+      signIn: () => {
+        token = server.token("ada");
+        client.reconnect();
+      },
+      shown: () => [client.connection.getSnapshot().status, channel.status.getSnapshot().status],
+    };
+  }
+
+  it("getToken says so before the first connection: it is not asked again until reconnect()", async () => {
+    let isSignedIn = false;
+    const { connection, platform, asked, status } = setUp({
+      getToken: () => {
+        if (!isSignedIn) throw signedOut();
+        return "token";
+      },
+    });
+    connection.need();
+    await platform.advance(600_000);
+    expect([status(), asked.length]).toEqual(["needs-auth", 1]);
+    expect(connection.snapshot.getSnapshot().error).toMatchObject({ message: "sign in again", retryable: false });
+    isSignedIn = true;
+    connection.reconnect();
+    await platform.advance(0);
+    expect([status(), asked.length]).toEqual(["connecting", 2]);
+  });
+
+  it("a connection is good for as long as its token, and then says that it needs somebody", async () => {
+    const { platform, server, client, signIn, shown } = await lastMinute();
+    await platform.advance(59_000);
+    expect(shown()).toEqual(["connected", "joined"]);
+    await platform.advance(600_000);
+    expect([shown(), server.sockets]).toEqual([["needs-auth", "rejoining"], 0]);
+    expect(client.connection.getSnapshot().error).toMatchObject({ message: "sign in again", retryable: false });
+    signIn();
+    await platform.advance(1_000);
+    expect(shown()).toEqual(["connected", "joined"]);
+  });
+
+  it("a channel that has to join in that last minute joins with what there is", async () => {
+    const { platform, client, shown } = await lastMinute();
+    await platform.advance(55_000);
+    const late = client.channels.getChannel({ name: "late" });
+    await platform.advance(1_000);
+    expect([shown(), late.status.getSnapshot().status]).toEqual([["connected", "joined"], "joined"]);
+  });
+
+  it("a channel that was refused its token does not try for ever behind a connection that looks good", async () => {
+    const { platform, server, client, signIn, shown } = await lastMinute();
+    server.denyJoins({ code: "token_revoked", message: "revoked", retryable: false });
+    const late = client.channels.getChannel({ name: "late" });
+    await platform.advance(10_000);
+    expect(shown()[0]).toBe("needs-auth");
+    server.denyJoins();
+    signIn();
+    await platform.advance(1_000);
+    expect([shown(), late.status.getSnapshot().status]).toEqual([["connected", "joined"], "joined"]);
+  });
+
+  it("no token and no answer are not for ever", async () => {
+    const answers = ["", undefined, new Promise<string>(() => {}), "token"];
+    const { connection, platform, status } = setUp({ getToken: () => answers.shift() as string });
+    connection.need();
+    await platform.advance(15_000);
+    expect([answers, status()]).toEqual([[], "reconnecting"]);
+  });
+
+  it("a provider that does not answer within 10 s may be asked again", async () => {
+    const { source, platform } = askedByHand();
+    const waiting = source.get().catch((error: ChoraleError) => [error.code, error.retryable]);
+    await platform.advance(10_000);
+    expect(await waiting).toEqual(["token_timeout", true]);
+  });
+
+  it("a token whose provider fails serves until it expires", async () => {
+    const { source, asks, platform } = askedByHand();
+    const token = jwt({ exp: Math.floor(platform.now() / 1000) + 100 });
+    const first = source.get();
+    await Promise.resolve();
+    asks[0]?.answer(token);
+    await first;
+    for (const [ms, end] of [
+      [90_000, token],
+      [10_000, "gone"],
+    ] as const) {
+      await platform.advance(ms);
+      const next = source.get().catch((error: Error) => error.message);
+      await Promise.resolve();
+      asks.at(-1)?.fail(new Error("gone"));
+      expect(await next).toBe(end);
+    }
+    expect(source.isExpired).toBe(true);
   });
 });
