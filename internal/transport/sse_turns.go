@@ -56,8 +56,9 @@ func (t *turns) await(ctx context.Context, gone <-chan struct{}, n uint64) turn 
 		}
 		select {
 		case <-changed:
+			patience.Reset(missingAfter)
 		case <-patience.C:
-			if !t.isBusy() {
+			if t.isStuck(changed) {
 				return turnMissing
 			}
 			patience.Reset(missingAfter)
@@ -89,11 +90,12 @@ func (t *turns) look(n uint64, waits bool) (turn, <-chan struct{}) {
 	return 0, t.changed
 }
 
-// isBusy says whether a POST is being handled: what is slow is not missing.
-func (t *turns) isBusy() bool {
+// isStuck says that nothing has changed since look gave out this channel, and
+// nothing is being handled: what is slow is not missing.
+func (t *turns) isStuck(changed <-chan struct{}) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.busy
+	return !t.busy && (<-chan struct{})(t.changed) == changed
 }
 
 func (t *turns) leave() {
