@@ -9,6 +9,7 @@ const SHORTCUTS: readonly (readonly [keys: readonly string[], does: string])[] =
   [["j", "k"], "Next, previous note"],
   [["e"], "Edit the note"],
   [["Del"], "Delete the note"],
+  [["z"], "Undo, or what else a message offers"],
   [["/"], "Search"],
   [["Enter"], "Save what you write; Shift + Enter begins a line"],
   [["Esc"], "Leave a field; your text stays"],

@@ -1,7 +1,8 @@
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useState } from "react";
+import { useShortcut } from "../keyboard/use-shortcut.ts";
 import { Button } from "../ui/button.tsx";
 
-/** How long a toast stays, in ms: long enough to read it and to reach its button. Pointing at it keeps it. */
+/** How long a toast stays, in ms: long enough to read it and to reach its button. Pointing at it keeps it, and so does the focus. */
 const STAY_MS = 8_000;
 
 export interface Toast {
@@ -32,7 +33,14 @@ export function ToastProvider({ children }: { children: ReactNode }) {
 }
 
 function ToastCard({ toast, onDone }: { toast: Toast; onDone: () => void }) {
-  const [isHeld, setHeld] = useState(false);
+  const [isPointedAt, setPointedAt] = useState(false);
+  const [isFocused, setFocused] = useState(false);
+  const isHeld = isPointedAt || isFocused;
+  const act = () => {
+    toast.action?.run();
+    onDone();
+  };
+  useShortcut("z", act, toast.action !== undefined);
   useEffect(() => {
     if (isHeld) return;
     const timer = setTimeout(onDone, STAY_MS);
@@ -41,20 +49,20 @@ function ToastCard({ toast, onDone }: { toast: Toast; onDone: () => void }) {
   return (
     <div
       data-testid="toast"
-      onPointerEnter={() => setHeld(true)}
-      onPointerLeave={() => setHeld(false)}
+      onPointerEnter={() => setPointedAt(true)}
+      onPointerLeave={() => setPointedAt(false)}
       className="pointer-events-auto flex animate-rise items-center gap-3 rounded-xl bg-ink px-4 py-2.5 text-sm text-paper shadow-raised"
     >
-      <span>{toast.text}</span>
+      <span className="min-w-0 wrap-anywhere">{toast.text}</span>
       {toast.action && (
         <Button
           look="link"
           data-testid={toast.action.testId}
-          onClick={() => {
-            toast.action?.run();
-            onDone();
-          }}
-          className="font-semibold text-paper! hover:text-paper!"
+          aria-keyshortcuts="z"
+          onClick={act}
+          onFocus={() => setFocused(true)}
+          onBlur={() => setFocused(false)}
+          className="shrink-0 font-semibold text-paper! hover:text-paper!"
         >
           {toast.action.label}
         </Button>
