@@ -5,15 +5,17 @@ export type Route =
   | { readonly page: "interview"; readonly projectId: string; readonly interviewId: string }
   | { readonly page: "not-found"; readonly path: string };
 
+/** What an id may look like: it becomes part of a channel's name. A link may bring anything. */
+const ID = /^[\w.~-]{1,200}$/;
+
 /** Reads a path such as `/p/7/i/42`. A path that means nothing is a page too: `not-found`. */
 export function parseRoute(path: string): Route {
   const parts = path.split("/").filter((part) => part !== "");
   const [p, projectId, i, interviewId] = parts.map(decode);
   if (parts.length === 0) return { page: "projects" };
-  if (p === "p" && projectId && parts.length === 2) return { page: "project", projectId };
-  if (p === "p" && projectId && i === "i" && interviewId && parts.length === 4) {
-    return { page: "interview", projectId, interviewId };
-  }
+  if (p !== "p" || !isId(projectId)) return { page: "not-found", path };
+  if (parts.length === 2) return { page: "project", projectId };
+  if (i === "i" && isId(interviewId) && parts.length === 4) return { page: "interview", projectId, interviewId };
   return { page: "not-found", path };
 }
 
@@ -44,6 +46,10 @@ export function parentOf(route: Route): Route | undefined {
     default:
       return undefined;
   }
+}
+
+function isId(text: string | undefined): text is string {
+  return text !== undefined && ID.test(text);
 }
 
 function decode(part: string): string {

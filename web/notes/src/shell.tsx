@@ -6,12 +6,13 @@ import { InterviewPage } from "./interview/interview-page.tsx";
 import { HelpSheet } from "./keyboard/help-sheet.tsx";
 import { Link, useRoute } from "./navigation.tsx";
 import { NotFound } from "./not-found.tsx";
+import { PageBoundary } from "./page-boundary.tsx";
 import { peopleOf, type WorkspacePresence } from "./people/doing.ts";
 import { Me } from "./people/me.tsx";
 import { ProjectPage } from "./project/project-page.tsx";
 import { ProjectsPage } from "./project/projects-page.tsx";
 import { Sidebar } from "./project/sidebar.tsx";
-import { parentOf, type Route } from "./route.ts";
+import { formatRoute, parentOf, type Route } from "./route.ts";
 import type { Identity, Session } from "./session/session.ts";
 import { Welcome } from "./session/welcome.tsx";
 import { ThemeToggle } from "./theme/theme-toggle.tsx";
@@ -62,7 +63,9 @@ export function Shell({ session, identity }: ShellProps) {
               </div>
             </div>
           )}
-          <CurrentPage route={route} identity={identity} />
+          <PageBoundary path={formatRoute(route)}>
+            <CurrentPage route={route} identity={identity} />
+          </PageBoundary>
         </div>
       </div>
     </div>

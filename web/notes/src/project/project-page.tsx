@@ -50,7 +50,9 @@ function Found({ project }: { project: Project }) {
   );
   return (
     <Page title={project.name} kicker={kicker} aside={make}>
-      {project.description && <p className="-mt-4 mb-10 max-w-2xl font-serif text-lg text-muted">{project.description}</p>}
+      {project.description && (
+        <p className="-mt-4 mb-10 max-w-2xl font-serif text-lg text-muted wrap-anywhere">{project.description}</p>
+      )}
       <Interviews projectId={project.id} make={make} />
       {isOpen === "interview" && <InterviewDialog projectId={project.id} onClose={close} />}
       {isOpen === "project" && <ProjectDialog project={project} onClose={close} />}
@@ -61,8 +63,8 @@ function Found({ project }: { project: Project }) {
 function Interviews({ projectId, make }: { projectId: string; make: ReactNode }) {
   const { records, isLoading, error } = useCollection<InterviewFields>(`project:${projectId}`, "interviews");
   if (isLoading) return <Bones rows={3} />;
-  if (error) return <p className="rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">{error.message}</p>;
   if (records.length === 0) {
+    if (error) return <p className="rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">{error.message}</p>;
     return (
       <Empty title="Nobody asked yet" action={make}>
         Plan the first interview. While it runs, everybody writes into one timeline.
@@ -87,11 +89,11 @@ function InterviewRow({ projectId, interview }: { projectId: string; interview: 
         className="group -mx-3 block rounded-lg px-3 py-4 transition-colors hover:bg-sunken"
       >
         <div className="flex items-baseline justify-between gap-4">
-          <h2 className="font-serif text-lg group-hover:text-accent">{interview.title}</h2>
+          <h2 className="min-w-0 font-serif wrap-anywhere text-lg group-hover:text-accent">{interview.title}</h2>
           <StatusBadge status={interview.status} />
         </div>
-        <p className="mt-0.5 text-sm text-muted">{describeInterview(interview, Date.now())}</p>
-        {interview.summary && <p className="mt-2 max-w-2xl text-sm">{interview.summary}</p>}
+        <p className="mt-0.5 text-sm text-muted wrap-anywhere">{describeInterview(interview, Date.now())}</p>
+        {interview.summary && <p className="mt-2 max-w-2xl text-sm wrap-anywhere">{interview.summary}</p>}
       </Link>
     </li>
   );

@@ -13,6 +13,7 @@ import { Swatch } from "./swatch.tsx";
 export function ProjectsPage() {
   const { projects, isLoading, error } = useProjects();
   const [isMaking, setMaking] = useState(false);
+  const isMissing = !isLoading && projects.length === 0;
   const make = (
     <Button look="primary" onClick={() => setMaking(true)} data-testid="project-add">
       <Icon name="add" /> New project
@@ -20,9 +21,9 @@ export function ProjectsPage() {
   );
   return (
     <Page title="Projects" aside={projects.length > 0 && make}>
-      {!isLoading && error && <p className="mb-4 rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">{error.message}</p>}
+      {isMissing && error && <p className="rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">{error.message}</p>}
       {isLoading && <Bones rows={2} />}
-      {!isLoading && !error && projects.length === 0 && (
+      {isMissing && !error && (
         <Empty title="Begin with a question" action={make}>
           A project is one study: what you want to find out, and the people you ask. Your team sees it at once.
         </Empty>
@@ -47,9 +48,9 @@ function ProjectCard({ project }: { project: Project }) {
       >
         <h2 className="flex items-baseline gap-2.5 font-serif text-xl">
           <Swatch color={project.color} />
-          {project.name}
+          <span className="min-w-0 wrap-anywhere">{project.name}</span>
         </h2>
-        {project.description && <p className="mt-2 text-sm text-muted">{project.description}</p>}
+        {project.description && <p className="mt-2 text-sm text-muted wrap-anywhere">{project.description}</p>}
       </Link>
     </li>
   );

@@ -53,7 +53,7 @@ function ProjectItem({ project, isOpen, route, whereabouts }: SidebarProps & { p
         className="flex items-baseline gap-2.5 rounded-lg px-2 py-1.5 text-sm font-medium hover:bg-line/60 aria-[current]:bg-line/80"
       >
         <Swatch color={project.color} />
-        <span className="min-w-0">{project.name}</span>
+        <span className="min-w-0 wrap-anywhere">{project.name}</span>
       </Link>
       {isOpen && <InterviewItems projectId={project.id} route={route} whereabouts={whereabouts} />}
     </li>

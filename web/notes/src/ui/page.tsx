@@ -18,7 +18,7 @@ export function Page({ title, kicker, aside, children }: PageProps) {
         <header className="mb-8 flex flex-wrap items-end justify-between gap-x-6 gap-y-4">
           <div className="min-w-0">
             {kicker}
-            <h1 className="font-serif text-2xl sm:text-3xl">{title}</h1>
+            <h1 className="font-serif wrap-anywhere text-2xl sm:text-3xl">{title}</h1>
           </div>
           {aside}
         </header>
