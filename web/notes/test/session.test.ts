@@ -79,7 +79,7 @@ describe("who uses the tab", () => {
 describe("tokens", () => {
   test("are used while they are fresh, and fetched for the same person before they end", async () => {
     const session = await started();
-    await session.getToken();
+    await session.getToken({ refused: false });
     expect(tokens.asked).toHaveLength(1);
     env = { ...env, now: () => NOW + 3_590_000 };
     const later = await started();
@@ -91,6 +91,15 @@ describe("tokens", () => {
     const session = await started();
     await Promise.all([session.renew(), session.renew()]);
     expect(tokens.asked).toHaveLength(2);
+  });
+  test("are replaced when the server refuses them, though they look fresh", async () => {
+    const session = await started();
+    const before = await session.getToken({ refused: false });
+    tokens.lifeMs = 7_200_000;
+    const after = await session.getToken({ refused: true });
+    expect(after).not.toBe(before);
+    expect(readClaims(after)?.sub).toBe("guest-1");
+    expect(await session.getToken({ refused: false })).toBe(after);
   });
   test("do not bring back an old name", async () => {
     const session = await started();
@@ -106,15 +115,30 @@ describe("a server without guests", () => {
     tokens.status = 404;
     const session = await started();
     expect(session.getSnapshot().status).toBe("sign-in");
-    session.signIn(token({ sub: "user-7", name: "Grace", exp: NOW / 1000 + 60 }));
+    session.signIn(token({ sub: "user-7", name: "Grace", exp: NOW / 1000 + 600 }));
     expect(who(session)).toMatchObject({ sub: "user-7", name: "Grace", from: "token" });
     expect(localStorage.length).toBe(0);
     await expect(session.renew()).rejects.toThrow("sign in");
+  });
+  test("says that the person has to come with another token, once theirs has ended or was refused", async () => {
+    let now = NOW;
+    env = { ...env, now: () => now };
+    const session = await started();
+    session.signIn(token({ sub: "user-7", exp: NOW / 1000 + 600 }));
+    await expect(session.getToken({ refused: true })).rejects.toMatchObject({ code: "token_refused", retryable: false });
+    now += 570_000;
+    await expect(session.getToken({ refused: false })).rejects.toMatchObject({ code: "token_expired", retryable: false });
+  });
+  test("says so to a guest whose server takes none any more", async () => {
+    const session = await started();
+    tokens.status = 404;
+    await expect(session.getToken({ refused: true })).rejects.toMatchObject({ code: "token_refused", retryable: false });
   });
   test("says what is wrong with a bad one", async () => {
     const session = await started();
     expect(() => session.signIn("rubbish")).toThrow("no token");
     expect(() => session.signIn(token({ sub: "x", exp: 1 }))).toThrow("expired");
+    expect(() => session.signIn(token({ sub: "x", exp: NOW / 1000 + 60 }))).toThrow("about to");
   });
   test("asks again when the kept token has ended", async () => {
     (await started()).signIn(token({ sub: "user-7", exp: NOW / 1000 + 600 }));

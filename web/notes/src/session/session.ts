@@ -1,3 +1,4 @@
+import { ChoraleError } from "@chorale/client";
 import { parseObject, readClaims } from "./claims.ts";
 
 /** A token that ends sooner than this is replaced before it is used, in ms. */
@@ -82,17 +83,25 @@ export class Session {
     }
   }
 
-  /** A token that is good for a while. Rejects when there is none to be had; the SDK tries again. */
-  readonly getToken = async (): Promise<string> => {
+  /**
+   * A token that is good for a while, and not the one that the server just refused: one that looks fresh may be signed with a secret
+   * that the server does not have any more. Rejects as `renew` does.
+   */
+  readonly getToken = async ({ refused }: { readonly refused: boolean }): Promise<string> => {
     const { token } = this.#identity();
-    return this.#isFresh(token) ? token : this.renew();
+    return !refused && this.#isFresh(token) ? token : this.renew();
   };
 
-  /** Fetches a new token for the same person, as after the server refused the old one. Rejects when there is none to be had. */
+  /**
+   * Fetches a new token for the same person. Rejects with a ChoraleError that is not retryable when only the person can bring one; with
+   * what else went wrong otherwise, and the SDK tries again.
+   */
   async renew(): Promise<string> {
     const identity = this.#identity();
-    if (identity.from === "token") throw new Error("the token has expired: sign in with a new one");
-    const granted = await this.#ask(identity);
+    if (identity.from === "token") throw this.#spent(identity.token);
+    const granted = await this.#ask(identity).catch((error: unknown) => {
+      throw error instanceof NoGuests ? this.#spent(identity.token) : error;
+    });
     this.#become({ ...this.#identity(), ...granted }); // the name may have changed meanwhile
     return granted.token;
   }
@@ -102,11 +111,11 @@ export class Session {
     this.#become({ ...this.#identity(), name, isNamed: true });
   }
 
-  /** Goes on with a token that somebody brought. Throws when it is none, or has expired. */
+  /** Goes on with a token that somebody brought. Throws when it is none, or ends within the minute. */
   signIn(token: string): void {
     const claims = readClaims(token);
     if (!claims) throw new Error("This is no token: it has no subject or no expiry.");
-    if (claims.expiresAt <= this.#env.now()) throw new Error("This token has expired.");
+    if (!this.#isFresh(token)) throw new Error("This token has expired, or is about to.");
     this.#become({
       sub: claims.sub,
       name: claims.name ?? claims.sub,
@@ -120,6 +129,13 @@ export class Session {
   #identity(): Identity {
     if (this.#state.status !== "ready") throw new Error("nobody is signed in");
     return this.#state.identity;
+  }
+
+  /** Why somebody has to bring another token in the place of this one. */
+  #spent(token: string): ChoraleError {
+    return this.#isFresh(token)
+      ? new ChoraleError("token_refused", "the server refused the token: sign in with another one")
+      : new ChoraleError("token_expired", "the token has expired: sign in with a new one");
   }
 
   #isFresh(token: string): boolean {
