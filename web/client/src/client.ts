@@ -36,15 +36,15 @@ class Client implements RealtimeClient {
     const platform = createPlatform(options.platform);
     this.#platform = platform;
     this.clientId = platform.uuid();
-    const tokens = new TokenSource(options.getToken, platform);
+    const tokens = new TokenSource(options.getToken, platform, (token) => {
+      this.#connection.tokenRenewed();
+      this.#each((membership) => membership.onToken(token));
+    });
     this.#connection = new Connection({
       url: options.url,
       platform,
       tokens,
       blipMs: options.blipMs ?? 5_000,
-      onToken: (token) => {
-        for (const membership of this.channels.memberships()) membership.onToken(token);
-      },
     });
     this.pendingCount = new ValueStore(0, platform.reportError);
     this.channels = new Manager({

@@ -23,8 +23,6 @@ export interface ConnectionOptions {
   readonly platform: Platform;
   readonly tokens: TokenSource;
   readonly blipMs: number;
-  /** A token was replaced while connected. */
-  readonly onToken: (token: string) => void;
 }
 
 export class Connection {
@@ -108,6 +106,11 @@ export class Connection {
 
   close(): void {
     this.#dispatch({ type: "close" });
+  }
+
+  /** The source has a new token, which is to be replaced at another time. */
+  tokenRenewed(): void {
+    if (this.isOpen) this.#scheduleToken();
   }
 
   /** A token could not be had, for whatever it was wanted. */
@@ -353,10 +356,8 @@ export class Connection {
     const due = this.#options.tokens.refreshAt;
     if (due !== undefined && due > this.#platform.now()) return this.#scheduleToken();
     try {
-      const token = await this.#options.tokens.fresh(false);
-      if (!current()) return;
-      this.#options.onToken(token);
-      this.#scheduleToken();
+      await this.#options.tokens.fresh(false);
+      if (current()) this.#scheduleToken();
     } catch (error) {
       if (!current()) return;
       if (isFinal(error) && this.#options.tokens.isExpired) return this.tokenFailed(error);

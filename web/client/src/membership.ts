@@ -287,6 +287,8 @@ export class Membership {
       this.#handlers.resync(reason);
       this.#deps.emit("resync", { channel: this.name, reason });
     }
+    const { held } = this.#deps.tokens;
+    if (held !== undefined && held !== this.#token) this.onToken(held); // it came while the join was on the way
     this.presence.onJoined();
   }
 
@@ -320,7 +322,7 @@ export class Membership {
     }, 0);
   }
 
-  /** A new token, for a channel that is joined or was refused. */
+  /** A new token, for a channel that is joined or was refused. A join that is on the way looks for it when it is answered. */
   onToken(token: string): void {
     if (this.#joined) {
       this.#token = token;

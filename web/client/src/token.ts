@@ -29,10 +29,18 @@ export class TokenSource {
   #held: Held | undefined;
   #asking: Asking | undefined;
   #asks = 0;
+  readonly #onNew: (token: string) => void;
 
-  constructor(getToken: GetToken, platform: Platform) {
+  /** `onNew` hears of each token that takes another one's place, whoever asked for it, before they get it. */
+  constructor(getToken: GetToken, platform: Platform, onNew: (token: string) => void = () => {}) {
     this.#getToken = getToken;
+    this.#onNew = onNew;
     this.#platform = platform;
+  }
+
+  /** The newest token. */
+  get held(): string | undefined {
+    return this.#held?.token;
   }
 
   /** When the held token should be replaced, ms since 1970; undefined when there is none or it never expires. */
@@ -92,11 +100,18 @@ export class TokenSource {
       if (typeof token !== "string" || token === "") {
         throw new ChoraleError("token_missing", "getToken returned no token", { retryable: true });
       }
-      if (!this.#held || this.#held.ask < ask) this.#held = hold(token, platform.now(), ask);
+      this.#take(hold(token, platform.now(), ask));
       return token;
     } finally {
       platform.clearTimeout(timer);
     }
+  }
+
+  #take(answer: Held): void {
+    const held = this.#held;
+    if (held && held.ask > answer.ask) return;
+    this.#held = answer;
+    if (held?.token !== answer.token) this.#onNew(answer.token);
   }
 }
 

@@ -367,7 +367,7 @@ describe("tokens", () => {
       await platform.advance(15_000);
       wires[0]?.answer();
     }
-    expect([calls, tokens.length, wires.length, status()]).toEqual([2, 1, 1, "connected"]);
+    expect([calls, tokens.length, wires.length, status()]).toEqual([2, 2, 1, "connected"]);
   });
 
   it("a refresh that fails is tried again, and the connection stays", async () => {
@@ -382,7 +382,7 @@ describe("tokens", () => {
       await platform.advance(15_000);
       wires[0]?.answer();
     }
-    expect([calls, tokens.length, status(), platform.errors.length]).toEqual([4, 1, "connected", 2]);
+    expect([calls, tokens.length, status(), platform.errors.length]).toEqual([4, 2, "connected", 2]);
   });
 
   it("the same token again is not asked for in a loop", async () => {

@@ -194,3 +194,74 @@ describe("a token that only a person can bring", () => {
     expect(source.isExpired).toBe(true);
   });
 });
+
+describe("a new token", () => {
+  it("reaches all channels, whichever of them asked for it, and none is closed in its turn", async () => {
+    const platform = createFakePlatform();
+    const server = createFakeServer({ platform });
+    let asked = 0;
+    const getToken = () => {
+      asked++;
+      return server.token("ada", { ttlMs: 10_000 });
+    };
+    const client = createRealtimeClient({ url: "http://fake", getToken, platform });
+    const rejoins: string[] = [];
+    for (const name of ["a", "b", "c"]) {
+      const { status } = client.channels.getChannel({ name });
+      status.subscribe(() => status.getSnapshot().status === "rejoining" && rejoins.push(name));
+    }
+    await platform.advance(5_000);
+    // The server ends one channel, and that channel's next join asks for another token.
+    const stop = server.intercept((frame) =>
+      frame.event === "access_token" && frame.topic.endsWith("b") ? "drop" : undefined,
+    );
+    await platform.advance(8_000);
+    expect(new Set(rejoins)).toEqual(new Set(["b"]));
+    stop();
+    rejoins.length = 0;
+    asked = 0;
+    await platform.advance(40_000);
+    expect([rejoins, asked]).toEqual([[], 5]);
+  });
+
+  it("is told to the server by a join that was on the way with the old one", async () => {
+    const platform = createFakePlatform();
+    const server = createFakeServer({ platform });
+    let token = server.token("ada");
+    const client = createRealtimeClient({ url: "http://fake", getToken: () => token, platform });
+    client.channels.getChannel({ name: "first" });
+    await platform.advance(10);
+    server.pause();
+    client.channels.getChannel({ name: "second" });
+    await platform.advance(10);
+    token = server.token("ada", { ttlMs: 7_200_000 });
+    platform.jump(3_599_000); // the held one is about to expire
+    client.channels.getChannel({ name: "third" });
+    await platform.advance(10);
+    server.resume();
+    await platform.advance(10);
+    const told = server.frames.filter((frame) => frame.event === "access_token");
+    expect(told.map(({ topic, payload }) => [topic, payload])).toEqual([
+      ["realtime:first", { access_token: token }],
+      ["realtime:second", { access_token: token }],
+    ]);
+  });
+
+  it("lets a channel that was refused join again, and a join that asked for it goes on", async () => {
+    const platform = createFakePlatform();
+    const server = createFakeServer({ platform });
+    server.denyJoins({ code: "forbidden", message: "no", retryable: false });
+    let role = "guest";
+    const getToken = () => server.token("ada", { role, ttlMs: 60_000 });
+    const client = createRealtimeClient({ url: "http://fake", getToken, platform });
+    const channel = client.channels.getChannel({ name: "room" });
+    await platform.advance(47_000);
+    expect(channel.status.getSnapshot().status).toBe("refused");
+    const before = server.frames.filter((frame) => frame.event === "phx_join").length;
+    role = "editor";
+    server.denyJoins();
+    await platform.advance(2_000); // at 48 s, four fifths of its life, the token is replaced
+    expect(channel.status.getSnapshot().status).toBe("joined");
+    expect(server.frames.filter((frame) => frame.event === "phx_join").length).toBe(before + 1);
+  });
+});

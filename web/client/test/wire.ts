@@ -64,12 +64,14 @@ export function setUp(
     return (options.getToken ?? (() => "token"))(why);
   };
   const tokens: string[] = [];
-  const connection = new Connection({
+  const connection: Connection = new Connection({
     url: "http://server",
     platform,
-    tokens: new TokenSource(getToken, platform),
+    tokens: new TokenSource(getToken, platform, (token) => {
+      tokens.push(token);
+      connection.tokenRenewed();
+    }),
     blipMs: 5_000,
-    onToken: (token) => tokens.push(token),
     ...options,
   });
   return {
@@ -78,7 +80,7 @@ export function setUp(
     wires,
     /** When a token was asked for. */
     asked,
-    /** Tokens that were told to channels. */
+    /** Tokens that took another one's place. */
     tokens,
     status: () => connection.snapshot.getSnapshot().status,
     live: () => wires.filter((wire) => !wire.isClosed),
