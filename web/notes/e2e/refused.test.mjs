@@ -19,7 +19,7 @@ describe("refused writes", () => {
 
   scenario("[M5] a note that breaks the schema is not in the timeline; its text and the reason are", here, async (stage) => {
     const [ada, ben] = [await stage.person("Ada"), await stage.person("Ben")];
-    await ada.see("composer-input").fill(TOO_LONG);
+    await ada.fillBeyond("composer-input", TOO_LONG);
     await ada.see("composer-submit").click();
     await ada.see("refused").waitFor();
     assert.equal(await ada.see("refused-text").textContent(), TOO_LONG);
@@ -35,7 +35,8 @@ describe("refused writes", () => {
     const [ada, ben] = [await stage.person("Ada"), await stage.person("Ben")];
     await ada.write("As it was");
     await ada.hasSettled("As it was");
-    await ada.rewrite("As it was", TOO_LONG);
+    await ada.rewrite("As it was", "");
+    await ada.fillBeyond("note-editor", TOO_LONG);
     await ada.save();
     await ada.see("refused").waitFor();
     await ada.sees("As it was");
@@ -55,4 +56,26 @@ describe("refused writes", () => {
     await seeTheSame(ada, ben, (notes) => notes.has("Mine to throw away"));
     assert.equal(await ada.see("refused").count(), 0);
   });
+
+  scenario(
+    "[R6] a note that is refused after its page was left is told of, and waits there with its text",
+    here,
+    async (stage) => {
+      const { person: ada, wire } = await stage.personOnWire("Ada");
+      wire.holdAnswers();
+      await ada.fillBeyond("composer-input", TOO_LONG);
+      await ada.see("composer-submit").click();
+      await ada.page.locator('[data-testid="note"][data-pending="true"]').waitFor();
+      const path = new URL(ada.page.url()).pathname;
+      await ada.page.getByRole("link", { name: "Interview notes" }).click();
+      await ada.see("composer-input").waitFor({ state: "detached" });
+      wire.letGo();
+      await ada.page.locator('[data-testid="toast"]', { hasText: "could not be saved" }).waitFor();
+      await ada.see("toast-copy").waitFor();
+      for (const href of [path.replace(/\/i\/.*/, ""), path]) await ada.page.locator(`a[href="${href}"]`).first().click();
+      assert.equal(await ada.see("refused-text").textContent(), TOO_LONG);
+      await ada.see("refused-dismiss").click();
+      await ada.see("refused").waitFor({ state: "detached" });
+    },
+  );
 });

@@ -38,7 +38,6 @@ export function InterviewDialog({ projectId, interview, onClose }: InterviewDial
       <form onSubmit={submit} className="space-y-4">
         <Field label="Title">
           <TextInput
-            autoFocus
             required
             maxLength={160}
             data-testid="interview-title"

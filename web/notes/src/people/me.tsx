@@ -44,13 +44,7 @@ function NameDialog({ session, name, onClose }: { session: Session; name: string
     <Dialog title="Your name" onClose={onClose}>
       <form onSubmit={submit} className="space-y-4">
         <Field label="Name" hint="New notes carry it. To be a second person, open this page with ?as=Name in another window.">
-          <TextInput
-            autoFocus
-            maxLength={80}
-            value={text}
-            onChange={(event) => setText(event.target.value)}
-            autoComplete="name"
-          />
+          <TextInput maxLength={80} value={text} onChange={(event) => setText(event.target.value)} autoComplete="name" />
         </Field>
         <Button look="primary" type="submit" className="w-full">
           Save

@@ -31,7 +31,6 @@ export function ProjectDialog({ project, onClose }: { project?: Project; onClose
       <form onSubmit={submit} className="space-y-4">
         <Field label="Name">
           <TextInput
-            autoFocus
             required
             maxLength={120}
             data-testid="project-name"
