@@ -96,6 +96,8 @@ export class Manager implements ChannelManager {
   #released(key: string, claim: Claim): void {
     const shared = this.#shared.get(key);
     if (!shared?.claims.delete(claim)) return;
+    // The channel may go on for others, who are not to see somebody who has left.
+    if (claim.takesPart && ![...shared.claims].some((c) => c.takesPart)) shared.membership.presence.clear();
     if (shared.claims.size > 0) {
       this.#addUp(shared.claims, shared.membership);
       return;
@@ -132,15 +134,24 @@ export class Manager implements ChannelManager {
 /** One claim on a membership. */
 class Claim implements Channel {
   readonly options: ChannelOptions;
+  readonly presence: Presence;
   readonly #membership: Membership;
   readonly #onRelease: () => void;
   readonly #listeners = new Set<Unsubscribe>();
   #released = false;
+  #takesPart = false;
 
   constructor(membership: Membership, options: ChannelOptions, onRelease: () => void) {
     this.#membership = membership;
     this.options = options;
     this.#onRelease = onRelease;
+    const { members, set, update, clear } = membership.presence;
+    this.presence = { members, set: (state) => this.#say(set, state), update: (part) => this.#say(update, part), clear };
+  }
+
+  /** Whether what this client says of itself was said through this claim. */
+  get takesPart(): boolean {
+    return this.#takesPart;
   }
 
   get name(): string {
@@ -149,10 +160,6 @@ class Claim implements Channel {
 
   get status(): Store<ChannelSnapshot> {
     return this.#membership.status;
-  }
-
-  get presence(): Presence {
-    return this.#membership.presence;
   }
 
   publish(event: string, payload: Json, options: PublishOptions = {}): Promise<{ id: string; offset?: number }> {
@@ -182,6 +189,13 @@ class Claim implements Channel {
     for (const stop of this.#listeners) stop();
     this.#listeners.clear();
     this.#onRelease();
+  }
+
+  /** Presence ends with the last claim that was used for it, so it cannot begin after that. */
+  #say(say: (state: Record<string, Json>) => void, state: Record<string, Json>): void {
+    if (this.#released) return;
+    say(state);
+    this.#takesPart = true;
   }
 
   /** Listeners end with their claim. */

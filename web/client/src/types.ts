@@ -243,7 +243,10 @@ export interface PresenceMember<P = Record<string, Json>> {
 export interface Presence {
   /** All members, ordered by key. Stable reference until somebody changes. */
   readonly members: Store<readonly PresenceMember[]>;
-  /** Says something of oneself; said again after each reconnect. Coalesced: newest wins. */
+  /**
+   * Says something of oneself; said again after each reconnect. Coalesced: newest wins. It holds until the last claim of the channel
+   * through which something was said is released.
+   */
   set(state: Record<string, Json>): void;
   /** Changes some of it. */
   update(part: Record<string, Json>): void;

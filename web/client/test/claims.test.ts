@@ -74,6 +74,23 @@ describe("claims", () => {
     expect(channel.presence.members.getSnapshot()).toMatchObject([{ state: { name: "Ada" }, isSelf: true }]);
   });
 
+  it("what was said of oneself ends with the last claim that said something, though others hold the channel", async () => {
+    const { channel, client, platform, room } = await inRoom();
+    const names = () => channel.presence.members.getSnapshot().map(({ state }) => state.name);
+    const [first, second] = [1, 2].map(() => client.channels.getChannel({ name: "room", presence: true }));
+    first?.presence.set({ name: "Ada" });
+    second?.presence.update({ at: 1 });
+    await platform.advance(500);
+    expect(names()).toEqual(["Ada"]);
+    first?.release();
+    await platform.advance(5_000);
+    expect(names()).toEqual(["Ada"]);
+    second?.release();
+    second?.presence.set({ name: "too late" });
+    await platform.advance(500);
+    expect([names(), room.memberCount]).toEqual([[], 1]);
+  });
+
   it("public and private claims of one name would end each other, and are refused", async () => {
     const { client } = await inRoom();
     expect(() => client.channels.getChannel({ name: "room", private: false })).toThrow("claimed as private");

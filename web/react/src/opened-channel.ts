@@ -8,12 +8,10 @@ export type ChannelRef = string | ChannelOptions | undefined;
 /** A claim on a channel that hooks share, and the collections that they have asked for. */
 export class OpenedChannel {
   readonly channel: Channel;
-  readonly #takesPart: boolean;
   readonly #collections = new Map<string, Collection>();
 
   constructor(client: RealtimeClient, options: ChannelOptions) {
     this.channel = client.channels.getChannel(options);
-    this.#takesPart = options.presence ?? false;
   }
 
   /** Asks for a collection. For effects and event handlers: the channel may have to join again to get it. */
@@ -30,8 +28,6 @@ export class OpenedChannel {
   }
 
   close(): void {
-    // The channel may go on for others, who are not to see somebody who has left.
-    if (this.#takesPart) this.channel.presence.clear();
     this.channel.release();
   }
 }

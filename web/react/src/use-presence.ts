@@ -24,8 +24,8 @@ const MEMBERS = sourceOf(({ channel }: OpenedChannel) => channel.presence.member
 
 /**
  * Who is in a channel. With `initialState` the component takes part from its mount on; without, it watches until `set` is called.
- * A later `initialState` is not looked at: `update` says what changed. What was said ends with the last component that uses the
- * channel's presence.
+ * A later `initialState` is not looked at: `update` says what changed. What was said ends with the last component that said something
+ * of itself in this channel, or shares this hook's options with one that did.
  */
 export function usePresence<P extends object = PresenceState>(ref: ChannelRef, initialState?: P): UsePresence<P> {
   const { holds } = useRealtimeContext();

@@ -81,32 +81,6 @@ describe("claims", () => {
     expect(asked).toEqual(["", "items"]);
   });
 
-  test("the last component that takes part in presence takes its state along, though the channel is still held", () => {
-    const client = new FakeClient();
-    const tree = (people: number) => (
-      <>
-        <Room />
-        {Array.from({ length: people }, (_, nth) => (
-          <Person key={String(nth)} />
-        ))}
-      </>
-    );
-    function Room() {
-      useChannel("room");
-      return null;
-    }
-    function Person() {
-      usePresence("room", { name: "Ada" });
-      return null;
-    }
-    const { rerender } = render(tree(2), { wrapper: within(client) });
-    rerender(tree(1));
-    expect(client.channel("room").states.at(-1)).toEqual({ name: "Ada" });
-    rerender(tree(0));
-    expect(client.channel("room").states.at(-1)).toEqual({});
-    expect(client.channels.list()).toEqual(["room"]);
-  });
-
   test("another channel is claimed and the old one given back", () => {
     const client = new FakeClient();
     const { rerender, unmount } = render(<Everything room="a" />, { wrapper: within(client) });

@@ -59,6 +59,38 @@ describe("with a server", () => {
     expect(platform.errors).toEqual([]);
   });
 
+  test("the last component that takes part in presence takes its state along, though the channel is still held", async () => {
+    const { client, pass } = aServer();
+    const ben = renderHook(() => usePresence("room").members.map(({ state }) => state.name), {
+      wrapper: within(client("ben")),
+    });
+    function Person({ self }: { self: boolean }) {
+      usePresence({ name: "room", self }, { name: "Ada" });
+      return null;
+    }
+    const tree = (people: readonly boolean[]) => (
+      <>
+        <Watcher />
+        {people.map((self) => (
+          <Person key={String(self)} self={self} />
+        ))}
+      </>
+    );
+    function Watcher() {
+      usePresence({ name: "room", ack: false });
+      return null;
+    }
+    const { rerender } = render(tree([true, false]), { wrapper: within(client("ada")) });
+    await pass(500);
+    expect(ben.result.current).toEqual(["Ada"]);
+    rerender(tree([true]));
+    await pass(5_000);
+    expect(ben.result.current).toEqual(["Ada"]);
+    rerender(tree([]));
+    await pass(500);
+    expect(ben.result.current).toEqual([]);
+  });
+
   test("[R6] an own note is shown at once, never twice, and does not vanish and come back", async () => {
     const { client, pass } = aServer();
     const shown: string[] = [];
