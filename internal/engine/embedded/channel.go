@@ -42,6 +42,9 @@ type channel struct {
 	diskLost    []uint64 // entries below diskFirst that memory has dropped and the disk has not
 	diskKeys    []string // of tombstones that memory has dropped and the disk has not
 
+	held    int   // bytes of all that the channel holds, see memory
+	counted int64 // those of them that are in the engine's sum
+
 	queued   int            // ops in the shard's queue
 	used     int64          // Unix ms of the last use
 	inCommit bool           // already part of the batch that is being put together
@@ -55,7 +58,19 @@ type watcher struct {
 }
 
 func newChannel(name string) *channel {
-	return &channel{name: name, loading: make(chan struct{}), retention: withDefaults(engine.Retention{})}
+	return &channel{
+		name: name, loading: make(chan struct{}), retention: withDefaults(engine.Retention{}),
+		held: channelCost + len(name),
+	}
+}
+
+// uncounted is by how much the channel has grown since it was last asked, and
+// must be added to the engine's sum. What expires when somebody reads may wait
+// until then.
+func (c *channel) uncounted() int64 {
+	d := int64(c.held) - c.counted
+	c.counted += d
+	return d
 }
 
 func (c *channel) position() engine.Position {
@@ -141,10 +156,17 @@ func (c *channel) publish(o *op) {
 	r := o.record
 	c.head = r.Offset
 	c.tail.push(r)
+	c.held += r.size()
 	for i := range o.puts {
-		c.values.publish(o.puts[i].slot, &o.puts[i].val)
+		c.setValue(o.puts[i].slot, &o.puts[i].val)
 	}
 	c.expire(r.Time)
+}
+
+// setValue shows a value to readers.
+func (c *channel) setValue(s *slot, v *value) {
+	c.held += v.size() - s.cur.size()
+	c.values.publish(s, v)
 }
 
 // expire drops the entries that retention no longer keeps at the instant now
@@ -162,6 +184,7 @@ func (c *channel) expire(now int64) {
 
 // lose notes that an entry is gone.
 func (c *channel) lose(r *record) {
+	c.held -= r.size()
 	if !r.keyed && r.Offset > c.lostUnkeyed {
 		c.lostUnkeyed = r.Offset
 	}
@@ -178,6 +201,7 @@ func (c *channel) lose(r *record) {
 // instant (Unix ms).
 func (c *channel) forgetTombstones(setBefore int64) {
 	for _, v := range c.values.dropTombstones(setBefore) {
+		c.held -= v.size()
 		c.lostTombstone = max(c.lostTombstone, v.Version)
 		if c.onDisk {
 			c.diskKeys = append(c.diskKeys, v.Key)
@@ -197,11 +221,15 @@ func (c *channel) claim(holder string) {
 // setLease puts a lease, or drops it when value is nil. It says whether
 // anything happened.
 func (c *channel) setLease(l engine.LeaseEvent) bool {
+	old, held := c.leases[l.Holder]
+	if held {
+		c.held -= leaseSize(l.Holder, old)
+	}
 	if l.Value == nil {
-		_, held := c.leases[l.Holder]
 		delete(c.leases, l.Holder)
 		return held
 	}
+	c.held += leaseSize(l.Holder, l.Value)
 	if c.leases == nil {
 		c.leases = make(map[string][]byte)
 	}
@@ -300,11 +328,16 @@ func (c *channel) holdsNothing() bool {
 // idle says whether nothing would miss the channel if it left memory at the
 // instant now (Unix ms).
 func (c *channel) idle(now int64, idleAfter time.Duration) bool {
-	if c.loading != nil || c.queued > 0 || len(c.watchers) > 0 || len(c.leases) > 0 || now-c.used < idleAfter.Milliseconds() {
-		return false
-	}
-	return c.onDisk || c.holdsNothing()
+	return c.unused() && now-c.used >= idleAfter.Milliseconds() && (c.onDisk || c.holdsNothing())
 }
+
+// unused says whether nobody watches the channel, is in it or works on it.
+func (c *channel) unused() bool {
+	return c.loading == nil && c.queued == 0 && len(c.watchers) == 0 && len(c.leases) == 0
+}
+
+// lossy says whether the channel's log would end if the channel left memory.
+func (c *channel) lossy() bool { return !c.onDisk && c.head > 0 }
 
 // header is what is to be stored of the channel now.
 func (c *channel) header(generation string) header {
@@ -343,6 +376,7 @@ func (c *channel) adopt(img *image) error {
 		default:
 			c.tail.push(r)
 		}
+		c.held += r.size()
 		if r.ID != "" {
 			if c.ids == nil {
 				c.ids = make(map[string]uint64, len(img.records))
@@ -356,7 +390,7 @@ func (c *channel) adopt(img *image) error {
 		c.diskFirst = dense
 	}
 	for _, v := range img.values {
-		c.values.publish(c.values.slot(v.Key), v)
+		c.setValue(c.values.slot(v.Key), v)
 	}
 	return nil
 }

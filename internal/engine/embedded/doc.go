@@ -51,4 +51,15 @@
 // those that stay longer, engine.Write.Keep) and its values in
 // memory. Channels that nobody watches or used for a while leave it; those with
 // something that is not on disk stay until retention took it.
+//
+// All channels together hold no more than Options.MaxMemory (E8). One sum counts
+// what they hold and what waits. Before it passes the bound, room is made for an
+// eighth of it: of the channels without watchers and leases, first those leave
+// that lose nothing by it, because they are on disk or never had an entry; then
+// those that are in memory only, which go on under another epoch (E7). Among
+// each kind who was used longest ago goes first. When what is left still fills
+// the memory, nothing more comes in: appends, leases and the loading of channels
+// are refused with engine.ErrOverloaded until watchers leave or retention takes
+// something. What was acknowledged in a channel that is watched or stored is
+// never given up for room.
 package embedded

@@ -34,6 +34,7 @@ type Engine struct {
 	seed    maphash.Seed
 	boot    string // begins the epochs of this run
 	shards  [shardCount]shard
+	memory  memory
 	ops     opPool
 
 	scanFrom []byte // where the sweeper goes on in the store; its alone
@@ -59,6 +60,7 @@ func Open(o Options) (*Engine, error) {
 		seed: maphash.MakeSeed(), boot: strings.ToLower(rand.Text()[:10]),
 		stop: make(chan struct{}), swept: make(chan struct{}),
 	}
+	e.memory.init(o.MaxMemory)
 	for i := range e.shards {
 		e.shards[i].init(e)
 	}
@@ -114,19 +116,15 @@ func (e *Engine) append(ctx context.Context, channel string, w *engine.Write) (e
 	if w.Durability > engine.Disk {
 		return engine.Receipt{}, fmt.Errorf("durability %d: unknown", w.Durability)
 	}
+	size := writeSize(w)
 	refusal := e.store.health.admit(e.options.Clock)
-	s, c, err := e.acquire(ctx, channel)
+	s, c, err := e.acquireFor(ctx, channel, size)
 	if err != nil {
 		return engine.Receipt{}, err
 	}
 	if refusal != nil && (c.durable || w.Durability > engine.Memory) {
 		s.mu.Unlock()
 		return engine.Receipt{}, refusal
-	}
-	size := writeSize(w)
-	if s.full(size) {
-		s.mu.Unlock()
-		return engine.Receipt{}, engine.ErrOverloaded
 	}
 	o := e.ops.get()
 	o.size = size
@@ -142,16 +140,8 @@ func (e *Engine) append(ctx context.Context, channel string, w *engine.Write) (e
 	return receipt, err
 }
 
-func writeSize(w *engine.Write) int {
-	n := opOverhead + len(w.Data) + len(w.ID) + len(w.Origin)
-	for i := range w.Puts {
-		n += len(w.Puts[i].Key) + len(w.Puts[i].Data) + opOverhead
-	}
-	return n
-}
-
-// full says whether an op of that size has to be refused. A single large one
-// always finds room in an empty queue.
+// full says whether an op of that size has to be refused for what is waiting.
+// A single large one always finds room in an empty queue.
 func (s *shard) full(size int) bool {
 	return s.waiting > 0 && s.waiting+size > s.engine.options.MaxWaiting
 }
@@ -234,6 +224,35 @@ func (e *Engine) acquire(ctx context.Context, name string) (*shard, *channel, er
 	c, err := s.acquire(ctx, name)
 	return s, c, err
 }
+
+// roomTries is how often room is made for one write: loading its channel or
+// others may take it meanwhile, but not the eighth of all each time.
+const roomTries = 8
+
+// acquireFor is acquire for something of that size that is to wait and then to
+// stay in memory. It is refused when there is no room for it.
+func (e *Engine) acquireFor(ctx context.Context, name string, size int) (*shard, *channel, error) {
+	for range roomTries {
+		if !e.makeRoom(size) {
+			break
+		}
+		s, c, err := e.acquire(ctx, name)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case s.full(size):
+			s.mu.Unlock()
+			return nil, nil, engine.ErrOverloaded
+		case e.memory.fits(size):
+			return s, c, nil
+		}
+		s.mu.Unlock()
+	}
+	return nil, nil, errMemory
+}
+
+// errMemory says which of the bounds was met.
+var errMemory = fmt.Errorf("channels in use fill the memory they may: %w", engine.ErrOverloaded)
 
 // errName is a name that the store's keys cannot hold.
 var errName = errors.New("a channel's name is not empty and has no NUL")

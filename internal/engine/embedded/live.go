@@ -56,7 +56,12 @@ func (e *Engine) send(ctx context.Context, channel string, entry engine.Entry) e
 	if entry.Time == 0 {
 		entry.Time = c.used
 	}
-	return s.submitLocked(ctx, c, opOverhead+len(entry.Data), func(o *op) {
+	size := opOverhead + len(entry.Data)
+	if s.full(size) {
+		s.mu.Unlock()
+		return engine.ErrOverloaded
+	}
+	return s.queueLocked(ctx, c, size, func(o *op) {
 		o.kind, o.record = opSend, &record{Entry: entry}
 	})
 }
@@ -70,11 +75,12 @@ func (e *Engine) PutLease(ctx context.Context, channel, holder string, value []b
 }
 
 func (e *Engine) putLease(ctx context.Context, channel string, l engine.LeaseEvent) error {
-	s, c, err := e.acquire(ctx, channel)
+	size := leaseSize(l.Holder, l.Value)
+	s, c, err := e.acquireFor(ctx, channel, size)
 	if err != nil {
 		return err
 	}
-	return s.submitLocked(ctx, c, opOverhead+len(l.Holder)+len(l.Value), func(o *op) {
+	return s.queueLocked(ctx, c, size, func(o *op) {
 		o.kind, o.lease = opLease, l
 		c.claim(l.Holder)
 	})
@@ -106,18 +112,9 @@ func (e *Engine) dropLease(ctx context.Context, channel, holder string) error {
 		return nil // channels with leases stay in memory, so there is none
 	}
 	delete(c.holders, holder)
-	return s.queueLocked(ctx, c, opOverhead+len(holder), func(o *op) {
+	return s.queueLocked(ctx, c, leaseSize(holder, nil), func(o *op) {
 		o.kind, o.lease = opLease, engine.LeaseEvent{Holder: holder}
 	})
-}
-
-// submitLocked is queueLocked for an op that is refused when too much waits.
-func (s *shard) submitLocked(ctx context.Context, c *channel, size int, fill func(*op)) error {
-	if s.full(size) {
-		s.mu.Unlock()
-		return engine.ErrOverloaded
-	}
-	return s.queueLocked(ctx, c, size, fill)
 }
 
 // queueLocked queues an op that needs no sequencing and waits for it. The shard

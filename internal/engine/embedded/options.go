@@ -39,6 +39,13 @@ type Options struct {
 	// a second's worth for a slow disk.
 	MaxWaiting int
 
+	// MaxMemory bounds the bytes that all channels together hold in memory, with
+	// what waits to be written; not the store's own buffers, nor the store where
+	// it lives in memory. Go's heap may grow to twice as much between two
+	// collections. Near it channels that nobody watches leave memory, and above
+	// it appends fail with engine.ErrOverloaded. 0 means 1 GiB.
+	MaxMemory int64
+
 	// BallastBytes is the size of the file that is given up when the disk is
 	// full, so that commits under way can finish. 0 means 16 MiB, which is more
 	// than can be waiting in a usual batch; negative means none.
@@ -69,6 +76,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxWaiting <= 0 {
 		o.MaxWaiting = 4 << 20
+	}
+	if o.MaxMemory <= 0 {
+		o.MaxMemory = 1 << 30
 	}
 	if o.BallastBytes == 0 {
 		o.BallastBytes = 16 << 20

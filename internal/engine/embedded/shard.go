@@ -28,6 +28,8 @@ type shard struct {
 	pending  []*op  // sequenced, oldest first
 	waiting  int    // bytes of ops that are pending or in a commit
 
+	unreported int64 // bytes that are used and not in the engine's sum; negative for released ones
+
 	// Of the leader, which alone uses them while leading is set.
 	spare      []*op
 	changes    []change
@@ -94,10 +96,7 @@ func (s *shard) loadLocked(name string) (*channel, error) {
 	defer s.engine.work.Done()
 	s.mu.Unlock()
 
-	img, err := s.engine.store.load(name)
-	if err == nil && img != nil {
-		err = c.adopt(img)
-	}
+	img, err := s.engine.fill(c)
 
 	s.mu.Lock()
 	close(c.loading)
@@ -105,8 +104,9 @@ func (s *shard) loadLocked(name string) (*channel, error) {
 	if err != nil {
 		delete(s.channels, name)
 		s.mu.Unlock()
-		return nil, fmt.Errorf("load: %w: %w", engine.ErrUnavailable, err)
+		return nil, fmt.Errorf("load: %w", err)
 	}
+	s.account(c.uncounted())
 	if s.closed { // meanwhile; Close may stop waiting as soon as this load is over
 		s.mu.Unlock()
 		return nil, engine.ErrClosed
@@ -117,6 +117,25 @@ func (s *shard) loadLocked(name string) (*channel, error) {
 	c.used = s.engine.now()
 	c.expire(c.used)
 	return c, nil
+}
+
+// fill reads what the store holds of a channel that is being loaded, nil when
+// that is nothing. The channel belongs to the caller alone.
+func (e *Engine) fill(c *channel) (*image, error) {
+	if !e.makeRoom(c.held) {
+		return nil, errMemory
+	}
+	img, err := e.store.load(c.name)
+	if err == nil && img != nil {
+		err = c.adopt(img)
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+	case !e.makeRoom(c.held): // its size is known only now
+		return nil, errMemory
+	}
+	return img, nil
 }
 
 // submit queues an op, leads if nobody does, and returns when the op is
@@ -160,6 +179,7 @@ func (s *shard) abandon(o *op) bool {
 func (s *shard) enqueueLocked(o *op) {
 	o.ch.queued++
 	s.waiting += o.size
+	s.account(int64(o.size))
 	s.pending = append(s.pending, o)
 }
 
@@ -217,10 +237,12 @@ func (s *shard) handOverLocked() bool {
 // publishLocked shows what the ops did to readers, and gathers the deliveries.
 func (s *shard) publishLocked(ops []*op) {
 	s.deliveries = s.deliveries[:0]
+	grown := int64(0) // of what is in memory: what waited is kept now, or gone
 	for _, o := range ops {
 		c := o.ch
 		c.queued--
 		s.waiting -= o.size
+		grown -= int64(o.size)
 		if o.err != nil {
 			continue
 		}
@@ -236,7 +258,9 @@ func (s *shard) publishLocked(ops []*op) {
 				s.gather(c, func() []engine.Event { return []engine.Event{{Lease: &l}} })
 			}
 		}
+		grown += c.uncounted()
 	}
+	s.account(grown)
 	for i := range s.deliveries {
 		d := &s.deliveries[i]
 		d.events, d.channel.events = d.channel.events, nil

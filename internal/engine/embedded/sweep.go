@@ -3,8 +3,11 @@ package embedded
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/chorale-rt/chorale/internal/engine"
 )
 
 // scanPerTick is how many stored channels are looked at between two shards: a
@@ -21,20 +24,18 @@ func (s *shard) sweep() {
 		s.mu.Unlock()
 		return
 	}
-	for name, c := range s.channels {
+	for _, c := range s.channels {
 		if c.loading != nil {
 			continue
 		}
 		c.expire(now)
 		c.forgetTombstones(tombstonesBefore)
+		s.account(c.uncounted())
 		switch {
 		case s.needsMaintenance(c, tombstonesBefore):
 			s.enqueueLocked(&op{kind: opMaintain, ch: c})
 		case c.idle(now, s.engine.options.IdleAfter):
-			delete(s.channels, name)
-			if !c.onDisk && c.head > 0 {
-				s.renewEpoch()
-			}
+			s.letGoLocked(c)
 		}
 	}
 	if len(s.pending) == 0 || s.leading {
@@ -65,7 +66,7 @@ func (e *Engine) sweepStore(n int) {
 	}
 	e.scanFrom = next
 	for _, name := range due {
-		if err := e.fetch(name); err != nil {
+		if err := e.fetch(name); err != nil && !errors.Is(err, engine.ErrOverloaded) { // else at a quieter time
 			e.options.Logger.Warn("drop old entries", "channel", name, "cause", err)
 		}
 	}
