@@ -20,7 +20,7 @@ export function InterviewHeader({ projectId, interview, people }: InterviewHeade
     <header>
       <div className="flex items-start justify-between gap-4">
         <div className="min-w-0">
-          <h1 className="font-serif wrap-anywhere text-lg leading-6 sm:text-2xl">{interview.title}</h1>
+          <h1 className="font-serif wrap-anywhere text-lg leading-6 sm:text-2xl sm:leading-8">{interview.title}</h1>
           <p className="mt-0.5 flex items-center gap-x-2.5 text-sm text-muted sm:mt-1.5">
             <StatusBadge status={interview.status} />
             <span className="line-clamp-1">{describeInterview(interview, Date.now())}</span>

@@ -1,7 +1,7 @@
 import { useClientEvent } from "@chorale/react";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
-import { useRefusalToast } from "../toast/use-refusal-toast.ts";
 import { type Failures, failuresIn, forgetFailure, keepFailure } from "./failures.ts";
+import { useRefusalToast } from "./use-refusal-toast.ts";
 
 interface KeptFailures {
   readonly failures: Failures;

@@ -1,8 +1,8 @@
 import type { MutationFailure } from "@chorale/client";
 import { useCallback } from "react";
-import { describeElsewhere, describeRefusal } from "../note/refusal-text.ts";
-import { useToast } from "./toast.tsx";
-import { useCopy } from "./use-copy.ts";
+import { useToast } from "../toast/toast.tsx";
+import { useCopy } from "../toast/use-copy.ts";
+import { describeElsewhere, describeRefusal } from "./refusal-text.ts";
 
 /** Returns a stable function that says in passing what the server refused, and why, and offers what was written. */
 export function useRefusalToast(): (failure: MutationFailure) => void {
