@@ -81,7 +81,7 @@ interface Listing<R> {
   readonly status: ReadonlyMap<string, RecordStatus>;
   /** True until the server's records are there, or the channel was refused. */
   readonly isLoading: boolean;
-  /** Why the channel, or else the connection, is not there. */
+  /** Why nothing comes any more: the channel was refused, or the connection needs somebody. What passes is the connection's to tell. */
   readonly error: ChoraleErrorLike | undefined;
   readonly isConnected: boolean;
 }
@@ -241,9 +241,12 @@ function derive<T extends object, R extends { readonly id: string }, S>(
     return known;
   };
   const read = () => {
-    const { isConnected, error: connectionError } = client.connection.getSnapshot();
-    const { status, error = connectionError } = channel.status.getSnapshot();
-    return { from: records.snapshot.getSnapshot(), isGone: status === "refused" || status === "closed", error, isConnected };
+    const connection = client.connection.getSnapshot();
+    const { status, error: refusal } = channel.status.getSnapshot();
+    const isGone = status === "refused" || status === "closed";
+    const isStuck = connection.status === "needs-auth" || connection.status === "failed";
+    const error = isGone ? refusal : isStuck ? connection.error : undefined;
+    return { from: records.snapshot.getSnapshot(), isGone, error, isConnected: connection.isConnected };
   };
   const make = ({ from, isGone, error, isConnected }: ReturnType<typeof read>): S => {
     const list = from.records.map(shown);

@@ -101,6 +101,25 @@ describe("openInterviewNotes", () => {
     expect(notes.store.getSnapshot()).toMatchObject({ isLoading: false, isConnected: true, error: { code: "unauthorized" } });
   });
 
+  it("a loss that passes is no error of an interview; a connection that needs somebody is", async () => {
+    const { platform, server, person } = setUp();
+    const client = person("ada");
+    const notes = openInterviewNotes(client, "42");
+    await platform.advance(100);
+    const errors = new Set<string | undefined>();
+    notes.store.subscribe(() => errors.add(notes.store.getSnapshot().error?.code));
+    server.unreachable(true);
+    server.kill();
+    await platform.advance(20_000);
+    server.unreachable(false);
+    await platform.advance(60_000);
+    expect([client.connection.getSnapshot().status, [...errors]]).toEqual(["connected", [undefined]]);
+    server.refuseTokens(true);
+    server.kill();
+    await platform.advance(60_000);
+    expect(notes.store.getSnapshot()).toMatchObject({ error: { code: "close_4101", retryable: false } });
+  });
+
   it("gives its channel back when it is closed, after what was written was sent", async () => {
     const { platform, server, person } = setUp();
     const client = person("ada");

@@ -2,6 +2,7 @@ import type {
   ChoraleErrorLike,
   Collection,
   CollectionSnapshot,
+  ConnectionSnapshot,
   Mutation,
   Patch,
   Rec,
@@ -13,6 +14,7 @@ import { useRealtimeContext } from "./context.ts";
 import type { Source } from "./held-store.ts";
 import { type ChannelRef, type OpenedChannel, useOpening } from "./opened-channel.ts";
 import { IDLE, STATUS } from "./use-channel.ts";
+import { useConnection } from "./use-connection.ts";
 import { useHeld, useWrites } from "./use-store.ts";
 
 export interface UseCollection<T extends RecordShape> {
@@ -23,7 +25,10 @@ export interface UseCollection<T extends RecordShape> {
   readonly status: ReadonlyMap<string, RecordStatus>;
   /** True until the server's records are there. False without a channel, and when the server refused it. */
   readonly isLoading: boolean;
-  /** Why there is nothing to see, when the channel was refused. */
+  /**
+   * Why nothing comes any more: the channel was refused, or the connection needs somebody. A loss that passes is `useConnection`'s to
+   * tell.
+   */
   readonly error: ChoraleErrorLike | undefined;
 
   /** Makes a record; the id is a new UUIDv7 unless given. Shown at once, as all writes are; and stable, as all functions are. */
@@ -53,7 +58,10 @@ export function useCollection<T extends RecordShape>(ref: ChannelRef, collection
   const opening = useOpening(ref);
   const source = useMemo(() => collectionSource<T>(collection), [collection]);
   const snapshot = useHeld<OpenedChannel, CollectionSnapshot<T>>(opening, source, opening === undefined ? NOTHING : LOADING);
-  const { status, error } = useHeld(opening, STATUS, IDLE);
+  const { status, error: refusal } = useHeld(opening, STATUS, IDLE);
+  const stuck = useConnection(errorWhenStuck);
+  const isGone = status === "refused" || status === "closed";
+  const error = isGone ? refusal : opening && stuck;
 
   const write = useWrites(opening);
   const actions = useMemo(() => {
@@ -69,10 +77,13 @@ export function useCollection<T extends RecordShape>(ref: ChannelRef, collection
     };
   }, [holds, opening, collection, write]);
 
-  return useMemo(() => {
-    const isLoading = snapshot.isLoading && status !== "refused" && status !== "closed";
-    return { ...snapshot, isLoading, error, ...actions };
-  }, [snapshot, status, error, actions]);
+  const isLoading = snapshot.isLoading && !isGone;
+  return useMemo(() => ({ ...snapshot, isLoading, error, ...actions }), [snapshot, isLoading, error, actions]);
+}
+
+/** Of a connection that does not come back by itself. */
+function errorWhenStuck({ status, error }: ConnectionSnapshot): ChoraleErrorLike | undefined {
+  return status === "needs-auth" || status === "failed" ? error : undefined;
 }
 
 /** A collection's snapshot in a channel. */

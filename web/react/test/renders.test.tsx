@@ -21,6 +21,30 @@ const ten = Array.from({ length: 10 }, (_, n) => record<Item>(`i${n}`, { title: 
 const editSeven = ten.map((item) => (item.id === "i7" ? record<Item>("i7", { title: "edited" }) : item));
 
 describe("renders", () => {
+  test("a loss that passes is no error of a collection; a connection that needs somebody is one", () => {
+    const client = new FakeClient();
+    client.channel("list").collection("items").set(collectionOf(ten));
+    const shown: unknown[] = [];
+    renderHook(
+      () => {
+        const { error } = useCollection<Item>("list", "items");
+        shown.push(error?.message);
+      },
+      { wrapper: within(client) },
+    );
+    const failure = (message: string, retryable: boolean) =>
+      Object.assign(new Error(message), { code: "close_1006", retryable });
+    const { status } = client.channel("list");
+    act(() => client.connection.set({ status: "reconnecting", isConnected: false, attempt: 1, error: failure("lost", true) }));
+    act(() => status.set({ status: "rejoining", isSynced: true, error: failure("closed", true) }));
+    expect(new Set(shown)).toEqual(new Set([undefined]));
+    act(() =>
+      client.connection.set({ status: "needs-auth", isConnected: false, attempt: 1, error: failure("sign in", false) }),
+    );
+    act(() => status.set({ status: "refused", isSynced: true, error: failure("no rule", false) }));
+    expect(shown.slice(-2)).toEqual(["sign in", "no rule"]);
+  });
+
   test("[trap 36] editing record 7 renders row 7 alone when rows use useRecord", () => {
     const client = new FakeClient();
     const items = client.channel("list").collection("items");
