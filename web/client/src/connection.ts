@@ -9,6 +9,8 @@ import type { ConnectionSnapshot, Platform, SocketLike, Unsubscribe } from "./ty
 const HEARTBEAT_MS = 15_000;
 /** How long the server may be silent after a heartbeat. */
 const ANSWER_MS = 10_000;
+/** The same when there is a reason to doubt it: a hint, or somebody who pressed the button. */
+const PROBE_MS = 2_500;
 const OPEN_MS = 10_000;
 const STABLE_MS = 10_000;
 /** How long a refresh of the token that failed waits for the next try. */
@@ -43,6 +45,7 @@ export class Connection {
   readonly #replies = new Map<string, (reply: Reply) => void>();
 
   #beatSentAt: number | undefined;
+  #answerDueAt = 0;
   #latencyMs: number | undefined;
   #unhint: Unsubscribe | undefined;
   readonly #timers = new Map<TimerName, unknown>();
@@ -219,7 +222,7 @@ export class Connection {
         this.#stop("retry");
         return;
       case "probe":
-        this.#beat();
+        this.#beat(PROBE_MS);
         return;
       default:
         effect satisfies never;
@@ -314,12 +317,15 @@ export class Connection {
     });
   }
 
-  #beat(): void {
-    this.#beatSentAt = this.#platform.now();
+  #beat(answerMs = ANSWER_MS): void {
+    const now = this.#platform.now();
+    this.#beatSentAt = now;
     this.#send("phoenix", "heartbeat", "{}", null);
-    if (this.#timers.has("answer") || this.#state.name !== "open") return;
-    // Whatever is heard stops this timer.
-    this.#start("answer", ANSWER_MS, () => this.#lose("the server has been silent for 10 s"));
+    if (this.#state.name !== "open") return;
+    // Whatever is heard stops this timer. Another beat may bring it forward, and never puts it off.
+    if (this.#timers.has("answer") && this.#answerDueAt <= now + answerMs) return;
+    this.#answerDueAt = now + answerMs;
+    this.#start("answer", answerMs, () => this.#lose(`the server has been silent for ${answerMs / 1_000} s`));
   }
 
   #pong(): void {

@@ -81,16 +81,35 @@ describe("connection", () => {
     expect([wires.length, status()]).toEqual([1, "connected"]);
   });
 
-  it("asks the socket when the machine woke up, and gives it up when it says nothing for 10 s", async () => {
+  it("asks the socket when the machine woke up, and gives it up when it says nothing for 2.5 s", async () => {
     const { newest, platform, status } = await connected();
     await platform.advance(1_000);
     const before = newest().sent.length;
     platform.wake();
     expect(newest().sent.length).toBe(before + 1);
-    await platform.advance(9_999);
+    await platform.advance(2_499);
     expect(status()).toBe("connected");
     await platform.advance(1);
     expect(status()).toBe("reconnecting");
+  });
+
+  it("[trap 21] the browser's word that it is offline cuts the wait for an answer short, and its repetition does not prolong it", async () => {
+    const { connection, newest, platform, status } = await connected();
+    await platform.advance(15_000); // a heartbeat is on its way
+    platform.setOnline(false);
+    await platform.advance(2_000);
+    connection.reconnect();
+    expect(status()).toBe("connected");
+    await platform.advance(500);
+    expect([newest().isClosed, status()]).toEqual([true, "offline"]);
+  });
+
+  it("[trap 21] a socket that answers is kept, whatever the browser says of the network", async () => {
+    const { newest, platform, status, wires } = await connected();
+    platform.setOnline(false);
+    newest().answer();
+    await platform.advance(12_000);
+    expect([wires.length, status()]).toEqual([1, "connected"]);
   });
 
   it("tries again at once, or nearly, when the network is back", async () => {
