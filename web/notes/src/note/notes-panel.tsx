@@ -149,12 +149,16 @@ function useScroll(
   }, []);
 }
 
-/** Rows that were not on the screen yet have a guessed height: the end moves while it comes into sight. */
-function scrollToEnd(list: HTMLElement, tries = 10) {
-  list.scrollTop = list.scrollHeight;
-  const height = list.scrollHeight;
+/**
+ * Rows that were not on the screen yet have a guessed height, which becomes true some frames after they came into sight: the end is
+ * where it stays for a few of them.
+ */
+function scrollToEnd(list: HTMLElement, frames = 30, still = 0) {
+  const before = list.scrollHeight;
+  list.scrollTop = before;
   requestAnimationFrame(() => {
-    if (tries > 0 && list.scrollHeight !== height) scrollToEnd(list, tries - 1);
+    const next = list.scrollHeight === before ? still + 1 : 0;
+    if (frames > 0 && next < 5) scrollToEnd(list, frames - 1, next);
   });
 }
 
