@@ -4,7 +4,7 @@ import { ChoraleError } from "./errors";
 import { decodeFrame, decodeReply, encodeFrame, type Frame, type Reply } from "./protocol";
 import { Listeners, ValueStore } from "./store";
 import { isFinal, type TokenSource } from "./token";
-import type { ConnectionSnapshot, Platform, SocketLike, Unsubscribe } from "./types";
+import type { ConnectionSnapshot, Fallback, Platform, SocketLike, Transport, Unsubscribe } from "./types";
 
 const HEARTBEAT_MS = 15_000;
 /** How long the server may be silent after a heartbeat. */
@@ -41,6 +41,10 @@ export class Connection {
   #generation = 0;
   #token = "";
   #socket: SocketLike | undefined;
+  #transport: Transport = "websocket";
+  /** Loaded when a WebSocket has failed. */
+  #fallback: Promise<Fallback> | undefined;
+  #route: Fallback | undefined;
   #ref = 0;
   readonly #replies = new Map<string, (reply: Reply) => void>();
 
@@ -71,7 +75,7 @@ export class Connection {
   }
 
   get isOpen(): boolean {
-    return this.#state.name === "open";
+    return this.#state.name === "open" && this.#socket !== undefined;
   }
 
   get isClosed(): boolean {
@@ -188,8 +192,15 @@ export class Connection {
       this.#start("stable", STABLE_MS, () => this.#dispatch({ type: "stable" }));
       this.#scheduleBeat();
       this.#scheduleToken();
+      if (this.#transport === "sse")
+        this.#route?.watch({
+          token: () => this.#options.tokens.get(),
+          isQuiet: () => this.#replies.size === 0,
+          move: (socket) => this.#move(socket),
+        });
     }
     if (from.name === "open") {
+      this.#route?.rest();
       this.#generation++;
       for (const timer of ["stable", "beat", "answer", "token"] as const) this.#stop(timer);
       this.#replies.clear();
@@ -243,17 +254,27 @@ export class Connection {
   }
 
   #openSocket(): void {
-    const generation = ++this.#generation;
-    const current = () => generation === this.#generation;
+    const transport = this.#route?.transport ?? "websocket";
     let socket: SocketLike;
     try {
-      socket = this.#platform.openSocket(`${this.#endpoint}&apikey=${encodeURIComponent(this.#token)}`);
+      socket = (transport === "sse" && this.#route?.openSocket(this.#token)) || this.#openWebSocket(this.#token);
     } catch (error) {
       this.#dispatch({ type: "lost", code: 4000, reason: error instanceof Error ? error.message : String(error) });
       return;
     }
-    this.#socket = socket;
     this.#start("open", OPEN_MS, () => this.#lose("the server did not answer"));
+    this.#attach(socket, transport);
+  }
+
+  #openWebSocket(token: string): SocketLike {
+    return this.#platform.openSocket(`${this.#endpoint}&apikey=${encodeURIComponent(token)}`);
+  }
+
+  #attach(socket: SocketLike, transport: Transport): void {
+    const generation = ++this.#generation;
+    const current = () => generation === this.#generation;
+    this.#socket = socket;
+    this.#transport = transport;
     // Open counts from the server's first frame on: a refusal comes as a close right behind the upgrade (C1).
     socket.onopen = () => {
       if (current()) this.#beat();
@@ -264,13 +285,16 @@ export class Connection {
     socket.onclose = (code, reason) => {
       if (!current()) return;
       this.#forgetSocket();
-      this.#dispatch({ type: "lost", code, reason });
+      this.#lost(code, reason);
     };
   }
 
   #heard(data: string): void {
     this.#stop("answer");
-    if (this.#state.name === "opening") this.#dispatch({ type: "opened" });
+    if (this.#state.name === "opening") {
+      this.#route?.answered();
+      this.#dispatch({ type: "opened" });
+    }
     let frame: Frame;
     try {
       frame = decodeFrame(data);
@@ -305,7 +329,45 @@ export class Connection {
   /** Gives a socket up that does not answer: closing it properly could take minutes. */
   #lose(why: string): void {
     this.#dropSocket(1000, "silent");
-    this.#dispatch({ type: "lost", code: 1006, reason: why });
+    this.#lost(1006, why);
+  }
+
+  #lost(code: number, reason: string): void {
+    // With any other code the server has spoken.
+    if (code === 1006 && this.#state.name === "opening") void this.#failed();
+    this.#dispatch({ type: "lost", code, reason });
+  }
+
+  // ---- to the fallback, and back to a WebSocket
+
+  async #failed(): Promise<void> {
+    try {
+      this.#fallback ??= this.#platform.loadFallback?.({
+        url: this.#options.url,
+        openWebSocket: (token) => this.#openWebSocket(token),
+      });
+      this.#route ??= await this.#fallback;
+      if (!this.isOpen) this.#route?.failed();
+    } catch {
+      this.#fallback = undefined; // its code cannot be had over HTTP either
+    }
+  }
+
+  /** For channels this is a connection that ended and another that began: they resume. For a person nothing has happened. */
+  #move(better: SocketLike): void {
+    this.#stop("answer");
+    this.#beatSentAt = this.#latencyMs = undefined;
+    this.#dropSocket(1000, "moved");
+    this.#replies.clear();
+    this.#downs.tell();
+    if (this.#state.name !== "open") {
+      better.close(1000, "not needed"); // a listener has ended it all
+      return;
+    }
+    this.#attach(better, "websocket");
+    this.#scheduleToken();
+    this.#publish();
+    this.#ups.tell();
   }
 
   // ---- heartbeat
@@ -342,6 +404,7 @@ export class Connection {
       this.#publish();
       return;
     }
+    if (hint !== "offline") this.#route?.look();
     this.#dispatch({ type: "hint" });
   }
 
@@ -399,6 +462,7 @@ export class Connection {
       isConnected: status === "connected" || (isBlip && (status === "reconnecting" || status === "offline")),
       attempt: state.name === "closed" ? 0 : state.trail.attempt,
       ...(state.name === "waiting" && { retryAt: state.until }),
+      ...(state.name === "open" && { transport: this.#transport }),
       ...(this.#latencyMs !== undefined && { latencyMs: this.#latencyMs }),
       ...("reason" in state && {
         error: new ChoraleError(state.reason.code, state.reason.message, { retryable: state.name === "waiting" }),
@@ -414,6 +478,7 @@ function same(a: ConnectionSnapshot, b: ConnectionSnapshot): boolean {
     a.isConnected === b.isConnected &&
     a.attempt === b.attempt &&
     a.retryAt === b.retryAt &&
+    a.transport === b.transport &&
     a.latencyMs === b.latencyMs &&
     a.error?.code === b.error?.code &&
     a.error?.message === b.error?.message

@@ -11,13 +11,15 @@ const WAKE_TICK_MS = 5_000;
 export function createPlatform(replaced: Partial<Platform> = {}): Platform {
   const now = replaced.now ?? (() => Date.now());
   const random = replaced.random ?? secureRandom;
-  return {
+  const platform: Platform = {
     now,
     random,
     setTimeout: (fn, ms) => setTimeout(fn, ms),
     clearTimeout: (handle) => clearTimeout(handle as ReturnType<typeof setTimeout>),
     uuid: createUuid(now, random),
     openSocket,
+    loadFallback: async (host) =>
+      (await import("./fallback")).createFallback(platform, host, (input, init) => fetch(input, init)),
     isOnline: () => typeof navigator === "undefined" || navigator.onLine !== false,
     isVisible: () => typeof document === "undefined" || document.visibilityState !== "hidden",
     onHint,
@@ -27,6 +29,7 @@ export function createPlatform(replaced: Partial<Platform> = {}): Platform {
     },
     ...replaced,
   };
+  return platform;
 }
 
 function secureRandom(): number {

@@ -30,6 +30,9 @@ export type ConnectionStatus =
   | "failed" // the server refused for good
   | "closed"; // client.close()
 
+/** `sse`: events down and POSTs up, where a network blocks WebSockets. Slower; nothing else differs. */
+export type Transport = "websocket" | "sse";
+
 export interface ConnectionSnapshot {
   readonly status: ConnectionStatus;
   /** True while connected, and during a blip of less than `blipMs` (default 5 s). */
@@ -38,6 +41,8 @@ export interface ConnectionSnapshot {
   readonly attempt: number;
   /** When the next attempt is due (ms since 1970), while waiting. */
   readonly retryAt?: number;
+  /** How frames travel, while connected. */
+  readonly transport?: Transport;
   /** Round trip of the newest heartbeat in ms. */
   readonly latencyMs?: number;
   readonly error?: ChoraleErrorLike;
@@ -76,6 +81,8 @@ export interface Platform {
   clearTimeout(handle: unknown): void;
   uuid(): string;
   openSocket(url: string): SocketLike;
+  /** The way around networks that block WebSockets, asked for when one has failed. `undefined`: there is none. */
+  loadFallback?: ((host: FallbackHost) => Promise<Fallback>) | undefined;
   /** False only when the platform is sure that there is no network. */
   isOnline(): boolean;
   isVisible(): boolean;
@@ -83,6 +90,39 @@ export interface Platform {
   onHint(listener: (hint: "online" | "offline" | "visible" | "hidden" | "woken") => void): Unsubscribe;
   /** Where errors of listeners go. Default: `reportError` or `console.error`. */
   reportError(error: unknown): void;
+}
+
+/** What a fallback has to know of the connection that it is for. */
+export interface FallbackHost {
+  /** The server, as the client was given it. */
+  readonly url: string;
+  openWebSocket(token: string): SocketLike;
+}
+
+/** How a connection moves from one socket to another. */
+export interface Moving {
+  token(): Promise<string>;
+  /** No answer is under way that would have to be asked for again. */
+  isQuiet(): boolean;
+  move(socket: SocketLike): void;
+}
+
+/** Finds the way around networks that block WebSockets, and back. It is told what became of attempts. */
+export interface Fallback {
+  /** What the next attempt should use. */
+  readonly transport: Transport;
+  /** Opens a socket of events and POSTs. */
+  openSocket(token: string): SocketLike;
+  /** The server was heard. */
+  answered(): void;
+  /** An attempt ended before the server was heard. */
+  failed(): void;
+  /** For a connection over events and POSTs: tries WebSockets until the server answers over one, which it then moves to. */
+  watch(moving: Moving): void;
+  /** While watching: something has changed, so it is worth a try at once. */
+  look(): void;
+  /** Ends the watch. */
+  rest(): void;
 }
 
 export interface SocketLike {

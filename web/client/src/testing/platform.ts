@@ -1,3 +1,4 @@
+import { Route } from "../route";
 import type { Platform, SocketLike, Unsubscribe } from "../types";
 import { createUuid } from "../uuid";
 
@@ -18,8 +19,8 @@ export interface FakePlatform extends Platform {
   setVisible(isVisible: boolean): void;
   /** The machine has slept. */
   wake(): void;
-  /** Where sockets lead from now on. A fake server calls this. */
-  connectTo(open: (url: string) => SocketLike): void;
+  /** Where sockets lead from now on, over the fallback as well, and whether HTTP works. A fake server calls this. */
+  connectTo(open: (url: string) => SocketLike, isReachable?: () => boolean): void;
   /** What was reported, oldest first. A test that expects nothing checks that this is empty. */
   readonly errors: readonly unknown[];
   /** How many timers are waiting. */
@@ -44,6 +45,7 @@ export function createFakePlatform({ seed = 1, start = 1_790_000_000_000 }: Fake
   let isOnline = true;
   let isVisible = true;
   let open: ((url: string) => SocketLike) | undefined;
+  let isReachable = () => false;
   const timers = new Set<Timer>();
   const errors: unknown[] = [];
   const listeners = new Set<(hint: Hint) => void>();
@@ -59,22 +61,28 @@ export function createFakePlatform({ seed = 1, start = 1_790_000_000_000 }: Fake
     return first;
   };
 
+  const setTimeout = (run: () => void, ms: number) => {
+    const timer = { at: time + Math.max(0, ms), run };
+    timers.add(timer);
+    return timer;
+  };
+  const clearTimeout = (handle: unknown) => {
+    timers.delete(handle as Timer);
+  };
+  const openSocket = (url: string) => {
+    if (open === undefined) throw new Error("open socket: this fake platform has no server");
+    return open(url);
+  };
+
   return {
     now,
     random,
     uuid: createUuid(now, random),
-    setTimeout: (run, ms) => {
-      const timer = { at: time + Math.max(0, ms), run };
-      timers.add(timer);
-      return timer;
-    },
-    clearTimeout: (handle) => {
-      timers.delete(handle as Timer);
-    },
-    openSocket: (url) => {
-      if (open === undefined) throw new Error("open socket: this fake platform has no server");
-      return open(url);
-    },
+    setTimeout,
+    clearTimeout,
+    openSocket,
+    loadFallback: async (host) =>
+      new Route({ setTimeout, clearTimeout }, host, { isReachable: async () => isReachable(), openSocket }),
     isOnline: () => isOnline,
     isVisible: () => isVisible,
     onHint: (listener): Unsubscribe => {
@@ -106,8 +114,9 @@ export function createFakePlatform({ seed = 1, start = 1_790_000_000_000 }: Fake
       hint(value ? "visible" : "hidden");
     },
     wake: () => hint("woken"),
-    connectTo: (next) => {
+    connectTo: (next, answers = () => false) => {
       open = next;
+      isReachable = answers;
     },
     errors,
     get timers() {

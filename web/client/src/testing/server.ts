@@ -53,6 +53,8 @@ export interface FakeServer {
   restart(): void;
   /** Connections fail at once until called with false. */
   unreachable(isOn: boolean): void;
+  /** WebSockets fail at once until called with false, and HTTP works: what some networks do. Those that are open stay. */
+  blockWebSockets(isOn: boolean): void;
   /** Every token is refused on connecting (C1) until called with false. */
   refuseTokens(isOn: boolean): void;
   /** The next mutation whose turn it is, and that would be applied, is rejected: its number is consumed. */
@@ -84,6 +86,7 @@ class Server implements FakeServer, SessionHost, Network {
   #isPaused = false;
   #isBlackHole = false;
   #isUnreachable = false;
+  #blocksWebSockets = false;
   #refusesTokens = false;
   #joinRefusal: WireRefusal | undefined;
 
@@ -91,7 +94,10 @@ class Server implements FakeServer, SessionHost, Network {
     this.platform = platform;
     this.latencyMs = latencyMs;
     this.#rules = rules;
-    platform.connectTo((url) => this.#connect(url));
+    platform.connectTo(
+      (url) => this.#connect(url),
+      () => !this.#isUnreachable && !this.#isBlackHole,
+    );
   }
 
   get sockets(): number {
@@ -141,6 +147,10 @@ class Server implements FakeServer, SessionHost, Network {
 
   unreachable(isOn: boolean): void {
     this.#isUnreachable = isOn;
+  }
+
+  blockWebSockets(isOn: boolean): void {
+    this.#blocksWebSockets = isOn;
   }
 
   refuseTokens(isOn: boolean): void {
@@ -198,7 +208,7 @@ class Server implements FakeServer, SessionHost, Network {
       },
     );
     this.#sockets.set(socket, token && new FakeSession(this, socket, token));
-    if (this.#isUnreachable) {
+    if (this.#isUnreachable || (this.#blocksWebSockets && url.startsWith("ws"))) {
       socket.close(1006);
       return socket.client;
     }
