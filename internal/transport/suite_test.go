@@ -56,6 +56,7 @@ func TestTransports(t *testing.T) {
 			t.Parallel()
 			suiteUp(t, dial)
 			suiteDown(t, dial)
+			suiteBursts(t, dial)
 			suiteSlow(t, dial)
 			suiteEnds(t, dial)
 		})
@@ -198,6 +199,23 @@ func suiteDown(t *testing.T, dial dialer) {
 		for range burst {
 			if got := p.next(t); len(got.data) < 100_000 {
 				t.Fatalf("got %+v", got)
+			}
+		}
+	})
+}
+
+// suiteBursts: what is sent at once, and what follows.
+func suiteBursts(t *testing.T, dial dialer) {
+	t.Run("[R3] what follows a large burst does not close a client that reads steadily", func(t *testing.T) {
+		e := newEndpoint(t, Options{QueueBytes: 64 << 10})
+		p := dial(t, e, "")
+		c := e.only(t)
+		c.Send(textMessage("the reply to a join"))
+		c.Send(textMessage(strings.Repeat("x", 20_000_000)))
+		c.Send(textMessage("heartbeat"))
+		for _, want := range []int{10, 20_000_000, 9} {
+			if got := p.next(t); len(got.data) < want {
+				t.Fatalf("%+v", got)
 			}
 		}
 	})
