@@ -18,7 +18,9 @@ type Engine interface {
 
 	// Read returns entries with offsets above after, oldest first, at most
 	// limit. A limit of 0 means 1,000. after.Epoch "" means the current epoch.
-	// Errors: ErrTruncated, ErrEpoch, ErrFuture, ErrUnavailable, ErrClosed.
+	// Errors: ErrTruncated, ErrEpoch, ErrFuture, ErrUnavailable, ErrClosed; and,
+	// as from all that follow, ErrOverloaded when there is no room to load the
+	// channel.
 	Read(ctx context.Context, channel string, after Position, limit int) ([]Entry, error)
 
 	// Since returns the entries still kept of at least the given instant
