@@ -343,7 +343,7 @@ export class Connection {
   async #failed(): Promise<void> {
     try {
       this.#fallback ??= this.#platform.loadFallback?.({
-        url: this.#options.url,
+        url: baseOf(this.#options.url),
         openWebSocket: (token) => this.#openWebSocket(token),
       });
       this.#route ??= await this.#fallback;
@@ -487,9 +487,13 @@ function same(a: ConnectionSnapshot, b: ConnectionSnapshot): boolean {
 
 /** The WebSocket address of a server: `http://h/x` becomes `ws://h/x/socket/websocket?…`. */
 export function endpointOf(url: string): string {
-  const base = url
-    .replace(/^http/, "ws")
+  return `${baseOf(url).replace(/^http/, "ws")}/socket/websocket?vsn=2.0.0&chorale=1`;
+}
+
+/** Where a server speaks HTTP: `ws://h/x/socket/` becomes `http://h/x`. */
+function baseOf(url: string): string {
+  return url
+    .replace(/^ws/, "http")
     .replace(/\/+$/, "")
     .replace(/\/socket(\/websocket)?$/, "");
-  return `${base}/socket/websocket?vsn=2.0.0&chorale=1`;
 }

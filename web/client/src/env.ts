@@ -18,8 +18,12 @@ export function createPlatform(replaced: Partial<Platform> = {}): Platform {
     clearTimeout: (handle) => clearTimeout(handle as ReturnType<typeof setTimeout>),
     uuid: createUuid(now, random),
     openSocket,
-    loadFallback: async (host) =>
-      (await import("./fallback")).createFallback(platform, host, (input, init) => fetch(input, init)),
+    loadFallback: async (host) => {
+      // Only when HTTP works: a browser may remember for good that a module could not be loaded.
+      await fetch(`${host.url}/api/ping`);
+      const { createFallback } = await import("./fallback");
+      return createFallback(platform, host, (input, init) => fetch(input, init));
+    },
     isOnline: () => typeof navigator === "undefined" || navigator.onLine !== false,
     isVisible: () => typeof document === "undefined" || document.visibilityState !== "hidden",
     onHint,

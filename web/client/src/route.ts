@@ -73,7 +73,7 @@ export class Route implements Fallback {
 
   openSocket(token: string): SocketLike {
     return this.#http.openSocket(
-      `${baseOf(this.#host.url)}/socket/sse?vsn=2.0.0&chorale=1&apikey=${encodeURIComponent(token)}`,
+      `${this.#host.url}/socket/sse?vsn=2.0.0&chorale=1&apikey=${encodeURIComponent(token)}`,
     );
   }
 
@@ -89,7 +89,7 @@ export class Route implements Fallback {
 
   async #askWhetherBlocked(): Promise<void> {
     const question = ++this.#question;
-    const isReachable = await this.#http.isReachable(`${baseOf(this.#host.url)}/api/ping`);
+    const isReachable = await this.#http.isReachable(`${this.#host.url}/api/ping`);
     if (isReachable && question === this.#question) this.#way = nextWay(this.#way, "blocked");
   }
 
@@ -153,12 +153,4 @@ export class Route implements Fallback {
       moveWhenQuiet(QUIET_MS);
     };
   }
-}
-
-/** Where a server speaks HTTP: `ws://h/x/socket` becomes `http://h/x`. */
-function baseOf(url: string): string {
-  return url
-    .replace(/^ws/, "http")
-    .replace(/\/+$/, "")
-    .replace(/\/socket(\/websocket)?$/, "");
 }

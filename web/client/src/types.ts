@@ -94,7 +94,7 @@ export interface Platform {
 
 /** What a fallback has to know of the connection that it is for. */
 export interface FallbackHost {
-  /** The server, as the client was given it. */
+  /** The server's address for HTTP, without a slash at the end. */
   readonly url: string;
   openWebSocket(token: string): SocketLike;
 }
