@@ -73,7 +73,8 @@ type Server struct {
 // NewServer returns a server whose deadlines are being swept.
 func NewServer(o Options) *Server {
 	s := &Server{opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}), conns: make(map[conn]*session.Session)}
-	s.wg.Go(s.sweepLoop)
+	begin := s.nowMs()
+	s.wg.Go(func() { s.sweepLoop(begin) })
 	return s
 }
 

@@ -308,6 +308,13 @@ func suiteEnds(t *testing.T, dial dialer) {
 		}
 		p.leave()
 	})
+	t.Run("who comes while the server shuts down is told so", func(t *testing.T) {
+		e := newEndpoint(t, Options{})
+		e.server.Shutdown(t.Context(), time.Second)
+		if got := closed(t, dial(t, e, "")); got.code != protocol.CloseRestart {
+			t.Errorf("closed with %+v", got)
+		}
+	})
 	t.Run("[C1] [H4] a token that is refused is told as 4101 to who says chorale=1", func(t *testing.T) {
 		e := newEndpoint(t, Options{})
 		if got := closed(t, dial(t, e, "&apikey=expired&chorale=1")); got.code != protocol.CloseTokenRefused || got.reason == "" {

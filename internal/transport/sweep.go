@@ -10,10 +10,11 @@ import (
 	"github.com/chorale-rt/chorale/protocol"
 )
 
-func (s *Server) sweepLoop() {
+// sweepLoop looks at all connections again and again. Pings are due from lastPing
+// (Unix ms) on.
+func (s *Server) sweepLoop(lastPing int64) {
 	tick := time.NewTicker(s.opts.SweepEvery)
 	defer tick.Stop()
-	lastPing := s.nowMs()
 	for {
 		select {
 		case <-s.done:
