@@ -72,9 +72,7 @@ export class Route implements Fallback {
   }
 
   openSocket(token: string): SocketLike {
-    return this.#http.openSocket(
-      `${this.#host.url}/socket/sse?vsn=2.0.0&chorale=1&apikey=${encodeURIComponent(token)}`,
-    );
+    return this.#http.openSocket(`${this.#host.url}/socket/sse?vsn=2.0.0&chorale=1&apikey=${encodeURIComponent(token)}`);
   }
 
   answered(): void {
