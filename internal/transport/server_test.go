@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -121,4 +122,40 @@ func TestDeadlines(t *testing.T) {
 			}
 		}
 	})
+}
+
+// dawdler is a verifier that takes its time over one token.
+type dawdler struct{ asked, answer chan struct{} }
+
+func (v dawdler) Verify(token string) (*auth.Identity, error) {
+	if token == "slow" {
+		close(v.asked)
+		<-v.answer
+		return nil, errors.New("too late")
+	}
+	return &auth.Identity{Subject: "ada"}, nil
+}
+
+func TestShutdownBesideASessionThatWaits(t *testing.T) {
+	e := newEndpoint(t, Options{})
+	v := dawdler{make(chan struct{}), make(chan struct{})}
+	e.server.opts.Deps.Verifier = v
+	waits, other := e.dial(t), e.dial(t)
+	if _, err := waits.Write(clientFrame(true, ws.OpText, `["1","1","realtime:x","phx_join",{"access_token":"slow"}]`)); err != nil {
+		t.Fatal(err)
+	}
+	<-v.asked
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.server.Shutdown(ctx, time.Second)
+	}()
+	f, err := ws.ReadFrame(other) // is told, although the first cannot be
+	if err != nil || f.Header.OpCode != ws.OpClose || int(f.Payload[0])<<8|int(f.Payload[1]) != 1012 {
+		t.Errorf("got %+v, %v; want a close with 1012", f.Header, err)
+	}
+	close(v.answer)
+	cancel()
+	<-ended
 }
