@@ -66,6 +66,7 @@ type Server struct {
 	streams streams
 
 	mu     sync.Mutex // guards the following
+	open   int        // connections that were let in, those included whose handshake is being answered
 	conns  map[conn]*session.Session
 	closed bool
 }
@@ -93,9 +94,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, refused, chorale)
 		return
 	}
+	s.enter()
 	conn, _, _, err := ws.UpgradeHTTP(r, w)
 	if err != nil {
-		s.limits.Disconnect(ticket)
+		s.leave(nil, ticket)
 		return // UpgradeHTTP has answered
 	}
 	sock := newSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
@@ -104,7 +106,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		sess.Close()
 		sock.Close(protocol.CloseRestart, "the server is shutting down")
 		_ = conn.Close() // its reader never started
-		s.limits.Disconnect(ticket)
+		s.leave(sock, ticket)
 		return
 	}
 	// In a goroutine of its own, so that net/http's buffers and stack for this
@@ -112,8 +114,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go s.serve(sock, sess, ticket)
 }
 
-// add counts a connection in; whoever it is true for has to remove it and to
-// call wg.Done.
+// enter counts a connection in that was admitted. It is called before the client
+// can hear of it: who was answered is in the figures. The caller calls leave.
+func (s *Server) enter() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open++
+}
+
+// leave counts a connection out, c being nil when it did not come to one.
+func (s *Server) leave(c conn, ticket limit.Ticket) {
+	s.limits.Disconnect(ticket)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	s.open--
+}
+
+// add makes a connection known to the sweep and to Shutdown; false when that has
+// begun. Whoever it is true for has to call wg.Done behind leave.
 func (s *Server) add(c conn, sess *session.Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,12 +142,6 @@ func (s *Server) add(c conn, sess *session.Session) bool {
 	s.conns[c] = sess
 	s.wg.Add(1)
 	return true
-}
-
-func (s *Server) remove(c conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
 }
 
 // serve reads a socket until it ends.
@@ -147,8 +160,7 @@ func (s *Server) serve(sock *socket, sess *session.Session, ticket limit.Ticket)
 	sess.Close()
 	sock.sever()
 	sock.flusher.Wait()
-	s.remove(sock)
-	s.limits.Disconnect(ticket)
+	s.leave(sock, ticket)
 }
 
 func (s *Server) reader(sock *socket, to Receiver) reader {
@@ -165,11 +177,12 @@ func (r *reader) drain() {
 	}
 }
 
-// Conns is the number of open connections, by WebSocket or by the fallback.
+// Conns is the number of open connections, by WebSocket or by the fallback. A
+// client whose handshake was answered is among them.
 func (s *Server) Conns() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.conns)
+	return s.open
 }
 
 func (s *Server) nowMs() int64 { return s.opts.Deps.Now().UnixMilli() }

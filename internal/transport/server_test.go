@@ -1,13 +1,16 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,6 +93,7 @@ func TestDeadlines(t *testing.T) {
 	t.Run("[C3] a socket is pinged every 25 s, and closed with 4201 when nothing arrives for 60 s", func(t *testing.T) {
 		e := newEndpoint(t, Options{})
 		conn := e.dial(t)
+		e.only(t) // the sweep that pings has to know it
 		e.clock.Store(int64(26 * time.Second))
 		if f, err := ws.ReadFrame(conn); err != nil || f.Header.OpCode != ws.OpPing {
 			t.Fatalf("got %+v, %v; want a ping", f.Header, err)
@@ -158,4 +162,55 @@ func TestShutdownBesideASessionThatWaits(t *testing.T) {
 	close(v.answer)
 	cancel()
 	<-ended
+}
+
+// watched is the connection under a handshake: it asks on each write.
+type watched struct {
+	net.Conn
+	onWrite func()
+}
+
+func (c *watched) Write(p []byte) (int, error) {
+	c.onWrite()
+	return c.Conn.Write(p)
+}
+
+// hijackable is a response whose connection can be had, as that of net/http.
+type hijackable struct {
+	*httptest.ResponseRecorder
+	conn net.Conn
+}
+
+func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
+}
+
+func TestAConnectionIsCountedBeforeItsClientHearsOfIt(t *testing.T) {
+	e := newEndpoint(t, Options{})
+	near, far := net.Pipe()
+	counted := make(chan int, 16)
+	w := &hijackable{httptest.NewRecorder(), &watched{near, func() { counted <- e.server.Conns() }}}
+	r := httptest.NewRequest(http.MethodGet, "/socket/websocket?vsn=2.0.0&apikey=x", nil)
+	for k, v := range map[string]string{
+		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+	} {
+		r.Header.Set(k, v)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = io.Copy(io.Discard, far) })
+	e.server.ServeHTTP(w, r)
+	if n := <-counted; n != 1 {
+		t.Errorf("%d connections when the handshake was answered", n)
+	}
+	_ = far.Close()
+	wg.Wait()
+	eventually(t, "it to be counted out", func() bool { return e.server.Conns() == 0 })
+
+	t.Run("and not when there is no handshake", func(t *testing.T) {
+		w := httptest.NewRecorder()
+		e.server.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/socket/websocket?apikey=x", nil))
+		if n := e.server.Conns(); n != 0 || w.Code < 400 {
+			t.Errorf("%d connections, status %d", n, w.Code)
+		}
+	})
 }

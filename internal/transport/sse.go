@@ -75,17 +75,20 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 		refuseStream(w, r, refused)
 		return
 	}
-	defer s.limits.Disconnect(ticket)
+	s.enter()
 	// The name is all that a POST needs, so it is 130 random bits, is never logged,
 	// and is worth nothing when the stream has ended.
 	st := newStream(rand.Text(), http.NewResponseController(w), s.opts.QueueBytes, s.opts.Deps.Now)
 	sess := session.New(s.opts.Deps, st, version, token)
+	known := s.add(st, sess)
+	if known {
+		defer s.wg.Done()
+	}
+	defer s.leave(st, ticket)
 	defer sess.Close()
-	if !s.add(st, sess) {
+	if !known {
 		st.Close(protocol.CloseRestart, "the server is shutting down")
 	} else {
-		defer s.wg.Done()
-		defer s.remove(st)
 		s.streams.add(&openStream{stream: st, session: sess, turns: newTurns()})
 		defer s.streams.remove(st.id)
 	}
