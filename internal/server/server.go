@@ -179,9 +179,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if profiles != nil {
 		wg.Go(func() { s.report(profiles.ListenAndServe()) })
 	}
+	s.ready.Store(true) // before the first request can ask
 	served := make(chan error, 1)
 	wg.Go(func() { served <- web.Serve(s.listener) })
-	s.ready.Store(true)
 
 	var err error
 	select {
