@@ -37,7 +37,7 @@ type decision struct {
 // rec is nil when there is no such record; now is Unix ms.
 func decide(spec Spec, rec *protocol.Record, m *protocol.Mutation, now int64, by string) decision {
 	stamp := protocol.MakeStamp(protocol.ClampTime(m.At, now), m.Client)
-	next, change := reduce(rec, m, stamp, now, by)
+	next, change := protocol.Reduce(rec, m, stamp, now, by)
 	change.Lost = cutLost(change.Lost)
 	if m.IfVersion != nil && *m.IfVersion != versionOf(rec) {
 		return rejected(change, versionFault(rec), rec)
@@ -69,7 +69,7 @@ func decide(spec Spec, rec *protocol.Record, m *protocol.Mutation, now int64, by
 // rejected turns a change into its refusal: no content, the error, and the
 // current record where that helps.
 func rejected(change protocol.Change, f *fault, current *protocol.Record) decision {
-	change = withoutContent(change)
+	change.Fields, change.Sets, change.Counters, change.Lost = nil, nil, nil, nil
 	change.Status, change.Stamp, change.Error, change.State = protocol.StatusRejected, "", f.refusal(), current
 	return decision{change: change}
 }

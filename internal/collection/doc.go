@@ -3,8 +3,9 @@
 //
 // # What it is
 //
-// The core is pure. reduce merges a mutation into a record (rules M2, M3, M6 of
-// docs/protocol.md); decide puts the conditions around it (M4, M5). Store is the
+// The core is pure. [protocol.Reduce] merges a mutation into a record (rules M2,
+// M3, M6 of docs/protocol.md), here as in clients; decide puts the conditions
+// around it (M4, M5). Store is the
 // shell: it reads what the decision needs from an [engine.Engine], and appends
 // one entry that carries the change, the record and the client's row, on the
 // condition that neither key has moved. Nothing is kept in this process, so any
@@ -55,6 +56,6 @@
 //
 // # Testing
 //
-// The reducer is judged by conformance/collections/reducer.json, which the
-// TypeScript client reads too.
+// The merge is judged by conformance/collections/reducer.json, in package
+// protocol and in the TypeScript client.
 package collection

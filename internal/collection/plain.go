@@ -129,3 +129,10 @@ func strictly[T any](raw json.RawMessage) (v T, err error) {
 	err = d.Decode(&v)
 	return v, err
 }
+
+func orMake[M ~map[K]V, K comparable, V any](m M) M {
+	if m == nil {
+		return make(M)
+	}
+	return m
+}

@@ -156,3 +156,21 @@ func wantStatus(tb testing.TB, got protocol.Outcome, status protocol.Status, cod
 		tb.Fatalf("outcome %s %v, want %s %s", got.Status, got.Error, status, code)
 	}
 }
+
+func withTags(m *protocol.Mutation, tags map[string]bool) *protocol.Mutation {
+	m.Sets = map[string]map[string]bool{"tags": tags}
+	return m
+}
+
+func withVotes(m *protocol.Mutation, delta float64) *protocol.Mutation {
+	m.Counters = map[string]float64{"votes": delta}
+	return m
+}
+
+func mustJSON(t interface{ Fatal(...any) }, v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

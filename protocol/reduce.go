@@ -1,61 +1,60 @@
-package collection
+package protocol
 
 import (
 	"maps"
 	"slices"
-
-	"github.com/chorale-rt/chorale/protocol"
 )
 
-// reduce says what a mutation makes of a record (rules M2, M3, M6). rec is nil
+// Reduce says what a mutation makes of a record (rules M2, M3, M6). rec is nil
 // for a record that is not there. The mutation is well-formed, its stamp
 // clamped; now is Unix ms, by the author's subject. It is pure: rec and m stay
 // as they are, though the result may share parts of both. next is rec unless
 // the status is applied.
 //
 // An applied change carries what won (M7). next.Version is rec's: the new one
-// is not known before the append.
-func reduce(rec *protocol.Record, m *protocol.Mutation, stamp protocol.Stamp, now int64, by string) (next *protocol.Record, change protocol.Change) {
-	change = protocol.Change{
+// is not known before the append. The server decides with it, and clients show
+// with it what they have written before the server has seen it.
+func Reduce(rec *Record, m *Mutation, stamp Stamp, now int64, by string) (next *Record, change Change) {
+	change = Change{
 		Collection: m.Collection, Record: m.Record, Op: m.Op, Client: m.Client, N: m.N, ID: m.ID,
 		By: by, Time: now, Base: m.Base,
 	}
-	next, change.Status = rec, protocol.StatusApplied
+	next, change.Status = rec, StatusApplied
 	switch deleted := rec != nil && rec.Deleted != ""; m.Op {
-	case protocol.OpPut:
+	case OpPut:
 		if rec != nil {
-			change.Status = protocol.StatusExists
+			change.Status = StatusExists
 			return next, change
 		}
-		merged := newMerge(&protocol.Record{ID: m.Record, CreatedBy: by, CreatedAt: now}, stamp, &change)
+		merged := newMerge(&Record{ID: m.Record, CreatedBy: by, CreatedAt: now}, stamp, &change)
 		merged.takeWhole(m)
 		next = merged.next
-	case protocol.OpPatch:
+	case OpPatch:
 		if rec == nil || deleted {
-			change.Status = protocol.StatusGone
+			change.Status = StatusGone
 			return next, change
 		}
 		merged := newMerge(rec, stamp, &change)
 		merged.take(m)
-		if change.Status = merged.status(); change.Status != protocol.StatusApplied {
+		if change.Status = merged.status(); change.Status != StatusApplied {
 			return next, withoutContent(change)
 		}
 		change.Stamp, next = stamp, merged.next
-	case protocol.OpDelete:
+	case OpDelete:
 		if rec == nil || deleted {
-			change.Status = protocol.StatusNoop
+			change.Status = StatusNoop
 			return next, change
 		}
 		tombstone := *rec
 		tombstone.Deleted = stamp
 		change.Stamp, next = stamp, &tombstone
-	case protocol.OpRestore:
+	case OpRestore:
 		switch {
 		case !deleted:
-			change.Status = protocol.StatusNoop
+			change.Status = StatusNoop
 			return next, change
 		case stamp < rec.Deleted:
-			change.Status = protocol.StatusSuperseded
+			change.Status = StatusSuperseded
 			return next, change
 		}
 		merged := newMerge(rec, stamp, &change)
@@ -68,7 +67,7 @@ func reduce(rec *protocol.Record, m *protocol.Mutation, stamp protocol.Stamp, no
 }
 
 // withoutContent is a change of which nothing won.
-func withoutContent(change protocol.Change) protocol.Change {
+func withoutContent(change Change) Change {
 	change.Fields, change.Sets, change.Counters, change.Lost = nil, nil, nil, nil
 	return change
 }
@@ -76,14 +75,14 @@ func withoutContent(change protocol.Change) protocol.Change {
 // A merge takes a mutation's content into a copy of a record and notes in the
 // change what won and what lost.
 type merge struct {
-	next   *protocol.Record
-	stamp  protocol.Stamp
-	change *protocol.Change
+	next   *Record
+	stamp  Stamp
+	change *Change
 }
 
 // newMerge copies the record and its maps. Slices and inner maps stay shared
 // until takeSet replaces them.
-func newMerge(rec *protocol.Record, stamp protocol.Stamp, change *protocol.Change) merge {
+func newMerge(rec *Record, stamp Stamp, change *Change) merge {
 	next := *rec
 	next.Fields, next.Stamps = orMake(maps.Clone(rec.Fields)), orMake(maps.Clone(rec.Stamps))
 	next.Sets, next.SetStamps = maps.Clone(rec.Sets), maps.Clone(rec.SetStamps)
@@ -93,7 +92,7 @@ func newMerge(rec *protocol.Record, stamp protocol.Stamp, change *protocol.Chang
 
 // takeWhole is take for an operation whose change carries the whole record, so
 // that a set may come to be without an element.
-func (g merge) takeWhole(m *protocol.Mutation) {
+func (g merge) takeWhole(m *Mutation) {
 	g.take(m)
 	for name := range m.Sets {
 		if g.next.Sets[name] == nil {
@@ -106,7 +105,7 @@ func (g merge) takeWhole(m *protocol.Mutation) {
 	g.change.Lost, g.change.State = lost, g.next
 }
 
-func (g merge) take(m *protocol.Mutation) {
+func (g merge) take(m *Mutation) {
 	for name, value := range m.Fields {
 		if g.stamp < g.next.Stamps[name] {
 			g.change.Lost = append(g.change.Lost, name)
@@ -133,7 +132,7 @@ func (g merge) take(m *protocol.Mutation) {
 func (g merge) takeSet(name string, elements map[string]bool) {
 	won := make(map[string]bool, len(elements))
 	for element, added := range elements {
-		if sign := g.next.SetStamps[name][element]; sign == "" || g.stamp >= protocol.Stamp(sign[1:]) {
+		if sign := g.next.SetStamps[name][element]; sign == "" || g.stamp >= Stamp(sign[1:]) {
 			won[element] = added
 		}
 	}
@@ -143,8 +142,16 @@ func (g merge) takeSet(name string, elements map[string]bool) {
 	if len(won) == 0 {
 		return
 	}
+	g.setElements(name, won)
+	g.change.Sets = orMake(g.change.Sets)
+	g.change.Sets[name] = won
+}
+
+// setElements adds elements to a set (true) or takes them from it, all with the
+// merge's stamp.
+func (g merge) setElements(name string, elements map[string]bool) {
 	present, stamps := slices.Clone(g.next.Sets[name]), orMake(maps.Clone(g.next.SetStamps[name]))
-	for element, added := range won {
+	for element, added := range elements {
 		at, found := slices.BinarySearch(present, element)
 		switch {
 		case added && !found:
@@ -159,24 +166,22 @@ func (g merge) takeSet(name string, elements map[string]bool) {
 	}
 	g.next.Sets, g.next.SetStamps = orMake(g.next.Sets), orMake(g.next.SetStamps)
 	g.next.Sets[name], g.next.SetStamps[name] = present, stamps
-	g.change.Sets = orMake(g.change.Sets)
-	g.change.Sets[name] = won
 }
 
 // status is the outcome of a patch: superseded when all of it lost, noop when
 // there was nothing in it.
-func (g merge) status() protocol.Status {
+func (g merge) status() Status {
 	switch c := g.change; {
 	case len(c.Fields)+len(c.Sets)+len(c.Counters) > 0:
-		return protocol.StatusApplied
+		return StatusApplied
 	case len(c.Lost) > 0:
-		return protocol.StatusSuperseded
+		return StatusSuperseded
 	default:
-		return protocol.StatusNoop
+		return StatusNoop
 	}
 }
 
-func signed(added bool, stamp protocol.Stamp) string {
+func signed(added bool, stamp Stamp) string {
 	if added {
 		return "+" + string(stamp)
 	}
@@ -188,4 +193,33 @@ func orMake[M ~map[K]V, K comparable, V any](m M) M {
 		return make(M)
 	}
 	return m
+}
+
+// Apply is what a member of the collection makes of its record when it is told
+// an applied change (M7): the server has merged, so what the change says is so,
+// without comparing stamps. rec is nil for a record that the member does not
+// have; then the result is nil too, unless the change carries the whole record.
+// It is pure: the result may share parts with both.
+func (c *Change) Apply(rec *Record) *Record {
+	if c.State != nil || rec == nil {
+		return c.State
+	}
+	next := *rec
+	next.Version, next.UpdatedBy, next.UpdatedAt = c.Offset, c.By, c.Time
+	if c.Op == OpDelete {
+		next.Deleted = c.Stamp
+		return &next
+	}
+	merged := newMerge(&next, c.Stamp, new(Change))
+	for name, value := range c.Fields {
+		merged.next.Fields[name], merged.next.Stamps[name] = value, c.Stamp
+	}
+	for name, elements := range c.Sets {
+		merged.setElements(name, elements)
+	}
+	for name, total := range c.Counters {
+		merged.next.Counters = orMake(merged.next.Counters)
+		merged.next.Counters[name] = total
+	}
+	return merged.next
 }
