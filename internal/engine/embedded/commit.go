@@ -2,11 +2,11 @@ package embedded
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 const (
@@ -24,14 +24,14 @@ const (
 // change is what one commit does to a channel besides adding the new entries.
 type change struct {
 	channel          *channel
-	header           *header   // to be written
-	dropFrom, dropTo uint64    // entries to be deleted, dropTo excluded
-	spare            []uint64  // those of them that stay
-	dropSingly       []uint64  // more entries to be deleted
-	dropKeys         []string  // of old tombstones
-	records          []*record // all that is kept, of a channel that comes to disk
-	values           []*value  // likewise
-	forget           bool      // delete the header as well
+	header           *header           // to be written
+	dropFrom, dropTo uint64            // entries to be deleted, dropTo excluded
+	spare            []uint64          // those of them that stay
+	dropSingly       []uint64          // more entries to be deleted
+	dropKeys         []string          // of old tombstones
+	records          []*chanlog.Record // all that is kept, of a channel that comes to disk
+	values           []*chanlog.Value  // likewise
+	forget           bool              // delete the header as well
 }
 
 // plan decides what a commit does to the channel. The shard is locked.
@@ -40,15 +40,15 @@ func (c *channel) plan(generation string, maintain bool, forgetBefore int64) cha
 	switch {
 	case maintain && c.forgettable(forgetBefore):
 		ch.forget = true
-		ch.dropFrom, ch.dropTo, ch.dropSingly = c.diskFirst, c.head+1, c.diskLost
+		ch.dropFrom, ch.dropTo, ch.dropSingly = c.diskFirst, c.Head+1, c.diskLost
 		return ch
 	case !c.onDisk:
-		ch.records, ch.values = append(slices.Clone(c.kept.records), c.tail.kept()...), c.values.snapshot()
-		c.diskFirst, c.diskLost, c.diskKeys, c.headerStale = c.firstKept(), nil, nil, true
+		ch.records, ch.values = c.kept(), c.Values.Snapshot()
+		c.diskFirst, c.diskLost, c.diskKeys, c.headerStale = c.FirstKept(), nil, nil, true
 	}
-	first := c.firstKept()
+	first := c.FirstKept()
 	if gone := first - c.diskFirst; gone >= trimBatch || maintain && gone > 0 {
-		ch.dropFrom, ch.dropTo, ch.spare = c.diskFirst, first, c.kept.between(c.diskFirst, first)
+		ch.dropFrom, ch.dropTo, ch.spare = c.diskFirst, first, c.Kept.Between(c.diskFirst, first)
 		c.diskFirst, c.headerStale = first, true
 	}
 	ch.dropSingly, c.diskLost = c.diskLost, nil
@@ -63,8 +63,8 @@ func (c *channel) plan(generation string, maintain bool, forgetBefore int64) cha
 // forgettable says whether only the position is left of a stored channel, and
 // is of no use any more. The one op in the queue is the sweep's.
 func (c *channel) forgettable(appendedBefore int64) bool {
-	return c.onDisk && c.tail.len() == 0 && c.kept.len() == 0 && len(c.values.byKey) == 0 && len(c.leases) == 0 &&
-		len(c.watchers) == 0 && c.queued == 1 && c.appended <= appendedBefore
+	return c.onDisk && c.Tail.Len() == 0 && c.Kept.Len() == 0 && c.Values.Len() == 0 && len(c.Leases) == 0 &&
+		len(c.Watchers) == 0 && c.queued == 1 && c.Appended <= appendedBefore
 }
 
 // planLocked marks the ops that stand or fall with the store, and plans what
@@ -110,9 +110,9 @@ func (s *shard) commit(ops []*op) error {
 			continue
 		}
 		durability = max(durability, o.durability)
-		w.entry(o.ch.name, o.record)
-		for i := range o.puts {
-			w.value(o.ch.name, &o.puts[i].val)
+		w.entry(o.ch.Name, o.Record)
+		for i := range o.Puts {
+			w.value(o.ch.Name, &o.Puts[i].Value)
 		}
 	}
 	s.scratch = w.buf[:0]
@@ -137,7 +137,7 @@ func (s *shard) settleLocked(ops []*op, err error) {
 	}
 	for _, o := range ops {
 		if o.persist {
-			o.err = err
+			o.Err = err
 		}
 	}
 }
@@ -161,17 +161,17 @@ func (w *batchWriter) set(key int) {
 	}
 }
 
-func (w *batchWriter) entry(name string, r *record) {
+func (w *batchWriter) entry(name string, r *chanlog.Record) {
 	w.buf = appendEntryKey(w.buf[:0], name, r.Offset)
 	key := len(w.buf)
-	w.buf = appendEntry(w.buf, r)
+	w.buf = chanlog.AppendEntry(w.buf, r)
 	w.set(key)
 }
 
-func (w *batchWriter) value(name string, v *value) {
+func (w *batchWriter) value(name string, v *chanlog.Value) {
 	w.buf = appendValueKey(w.buf[:0], name, v.Key)
 	key := len(w.buf)
-	w.buf = appendValue(w.buf, v)
+	w.buf = chanlog.AppendValue(w.buf, v)
 	w.set(key)
 }
 
@@ -193,7 +193,7 @@ func (w *batchWriter) drop(name string, from, to uint64) {
 // change writes deletions first: a key whose tombstone is dropped may be set
 // again by an entry of the same batch.
 func (w *batchWriter) change(ch *change) {
-	name := ch.channel.name
+	name := ch.channel.Name
 	from := ch.dropFrom
 	for _, spare := range ch.spare {
 		w.drop(name, from, spare)

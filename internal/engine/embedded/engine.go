@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 const (
@@ -19,9 +20,6 @@ const (
 	shardCount = 32
 	// defaultLimit of Read and Since.
 	defaultLimit = 1000
-	// opOverhead is what an op counts in a queue besides its bytes, so that empty
-	// ones cannot fill the memory.
-	opOverhead = 256
 )
 
 // Engine implements engine.Engine on this machine alone.
@@ -116,7 +114,7 @@ func (e *Engine) append(ctx context.Context, channel string, w *engine.Write) (e
 	if w.Durability > engine.Disk {
 		return engine.Receipt{}, fmt.Errorf("durability %d: unknown", w.Durability)
 	}
-	size := writeSize(w)
+	size := chanlog.WriteSize(w)
 	refusal := e.store.health.admit(e.options.Clock)
 	s, c, err := e.acquireFor(ctx, channel, size)
 	if err != nil {
@@ -135,7 +133,7 @@ func (e *Engine) append(ctx context.Context, channel string, w *engine.Write) (e
 	} else if err := s.submit(ctx, o); err != nil {
 		return engine.Receipt{}, err
 	}
-	receipt, err := o.receipt, o.err
+	receipt, err := o.Receipt, o.Err
 	e.ops.put(o)
 	return receipt, err
 }
@@ -153,8 +151,8 @@ func (e *Engine) Read(ctx context.Context, channel string, after engine.Position
 		return nil, wrap("read", channel, err)
 	}
 	defer s.mu.Unlock()
-	c.expire(c.used)
-	entries, err := c.read(after, limitOr(limit))
+	c.Expire(c.used)
+	entries, err := c.Read(after, limitOr(limit))
 	return entries, wrap("read", channel, err)
 }
 
@@ -165,8 +163,8 @@ func (e *Engine) Since(ctx context.Context, channel string, unixMs int64, limit 
 		return nil, wrap("since", channel, err)
 	}
 	defer s.mu.Unlock()
-	c.expire(c.used)
-	return c.since(unixMs, limitOr(limit)), nil
+	c.Expire(c.used)
+	return c.Since(unixMs, limitOr(limit)), nil
 }
 
 func limitOr(limit int) int {
@@ -182,8 +180,8 @@ func (e *Engine) State(ctx context.Context, channel, prefix string, after uint64
 	if err != nil {
 		return engine.Position{}, nil, wrap("state", channel, err)
 	}
-	found, err := c.state(prefix, after, c.used-e.options.TombstoneAge.Milliseconds())
-	at := c.position()
+	found, err := c.State(prefix, after, c.used-e.options.TombstoneAge.Milliseconds())
+	at := c.Position()
 	s.mu.Unlock()
 	if err != nil {
 		return engine.Position{}, nil, wrap("state", channel, err)
@@ -202,7 +200,7 @@ func (e *Engine) Get(ctx context.Context, channel, key string) (engine.Value, er
 		return engine.Value{}, wrap("get", channel, err)
 	}
 	defer s.mu.Unlock()
-	return c.get(key, c.used-e.options.TombstoneAge.Milliseconds()), nil
+	return c.Get(key, c.used-e.options.TombstoneAge.Milliseconds()), nil
 }
 
 // Head implements engine.Engine.
@@ -212,7 +210,7 @@ func (e *Engine) Head(ctx context.Context, channel string) (engine.Position, err
 		return engine.Position{}, wrap("head", channel, err)
 	}
 	defer s.mu.Unlock()
-	return c.position(), nil
+	return c.Position(), nil
 }
 
 // acquire returns a channel with its shard locked.

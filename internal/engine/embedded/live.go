@@ -2,10 +2,9 @@ package embedded
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 // Watch implements engine.Engine.
@@ -15,17 +14,17 @@ func (e *Engine) Watch(ctx context.Context, channel string, sink func([]engine.E
 		return engine.Position{}, nil, wrap("watch", channel, err)
 	}
 	defer s.mu.Unlock()
-	w := &watcher{sink: sink}
-	c.watch(w)
+	w := &chanlog.Watcher{Sink: sink}
+	c.Watch(w)
 	stop := func() {
-		if w.stopped.Swap(true) {
+		if w.Stopped.Swap(true) {
 			return
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		c.unwatch(w)
+		c.Unwatch(w)
 	}
-	return c.position(), stop, nil
+	return c.Position(), stop, nil
 }
 
 // Send implements engine.Engine.
@@ -47,7 +46,7 @@ func (e *Engine) send(ctx context.Context, channel string, entry engine.Entry) e
 	case s.closed:
 		s.mu.Unlock()
 		return engine.ErrClosed
-	case c == nil || c.loading != nil || len(c.watchers) == 0:
+	case c == nil || c.loading != nil || len(c.Watchers) == 0:
 		s.mu.Unlock()
 		return nil // nobody to deliver to, so nothing to load
 	}
@@ -56,13 +55,13 @@ func (e *Engine) send(ctx context.Context, channel string, entry engine.Entry) e
 	if entry.Time == 0 {
 		entry.Time = c.used
 	}
-	size := opOverhead + len(entry.Data)
+	size := chanlog.Overhead + len(entry.Data)
 	if s.full(size) {
 		s.mu.Unlock()
 		return engine.ErrOverloaded
 	}
 	return s.queueLocked(ctx, c, size, func(o *op) {
-		o.kind, o.record = opSend, &record{Entry: entry}
+		o.kind, o.Record = opSend, &chanlog.Record{Entry: entry}
 	})
 }
 
@@ -75,7 +74,7 @@ func (e *Engine) PutLease(ctx context.Context, channel, holder string, value []b
 }
 
 func (e *Engine) putLease(ctx context.Context, channel string, l engine.LeaseEvent) error {
-	size := leaseSize(l.Holder, l.Value)
+	size := chanlog.LeaseSize(l.Holder, l.Value)
 	s, c, err := e.acquireFor(ctx, channel, size)
 	if err != nil {
 		return err
@@ -112,7 +111,7 @@ func (e *Engine) dropLease(ctx context.Context, channel, holder string) error {
 		return nil // channels with leases stay in memory, so there is none
 	}
 	delete(c.holders, holder)
-	return s.queueLocked(ctx, c, leaseSize(holder, nil), func(o *op) {
+	return s.queueLocked(ctx, c, chanlog.LeaseSize(holder, nil), func(o *op) {
 		o.kind, o.lease = opLease, engine.LeaseEvent{Holder: holder}
 	})
 }
@@ -126,7 +125,7 @@ func (s *shard) queueLocked(ctx context.Context, c *channel, size int, fill func
 	if err := s.submit(ctx, o); err != nil {
 		return err
 	}
-	err := o.err
+	err := o.Err
 	s.engine.ops.put(o)
 	return err
 }
@@ -138,10 +137,5 @@ func (e *Engine) Leases(ctx context.Context, channel string) ([]engine.Lease, er
 		return nil, wrap("leases", channel, err)
 	}
 	defer s.mu.Unlock()
-	out := make([]engine.Lease, 0, len(c.leases))
-	for holder, value := range c.leases {
-		out = append(out, engine.Lease{Holder: holder, Value: value})
-	}
-	slices.SortFunc(out, func(a, b engine.Lease) int { return strings.Compare(a.Holder, b.Holder) })
-	return out, nil
+	return c.ListLeases(), nil
 }

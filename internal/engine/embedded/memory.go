@@ -3,14 +3,9 @@ package embedded
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/chorale-rt/chorale/internal/engine"
 )
 
 const (
-	// channelCost is what a channel counts besides its name and what it holds:
-	// itself, and its places in maps and slices.
-	channelCost = 1024
 	// roomShare is the part of the bound that is made free at a time, as a
 	// divisor: making room looks at every channel, so it has to last for a while.
 	roomShare = 8
@@ -60,25 +55,3 @@ func (m *memory) short(now int64) bool {
 	at := m.shortAt.Load()
 	return at != 0 && now >= at && now-at < shortPause
 }
-
-// writeSize is what a write counts while it waits, and what its entry and its
-// values count together as long as they are kept.
-func writeSize(w *engine.Write) int {
-	n := opOverhead + len(w.Data) + len(w.ID) + len(w.Origin)
-	for i := range w.Puts {
-		n += len(w.Puts[i].Key) + len(w.Puts[i].Data) + opOverhead
-	}
-	return n
-}
-
-func (r *record) size() int { return opOverhead + len(r.Data) + len(r.ID) + len(r.Origin) }
-
-// size is 0 for the value of a key that has none.
-func (v *value) size() int {
-	if v == nil {
-		return 0
-	}
-	return opOverhead + len(v.Key) + len(v.Data)
-}
-
-func leaseSize(holder string, value []byte) int { return opOverhead + len(holder) + len(value) }

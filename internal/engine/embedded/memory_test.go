@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 // narrow is an engine with little memory, whose sweeper never comes.
@@ -33,19 +34,19 @@ func checkSum(t *testing.T, e *Engine) {
 		s.mu.Lock()
 		sum += int64(s.waiting)
 		for name, c := range s.channels {
-			s.account(c.uncounted())
-			held := channelCost + len(name)
-			for _, r := range slices.Concat(c.tail.kept(), c.kept.records) {
-				held += r.size()
+			s.account(c.Uncounted())
+			held := chanlog.LogCost + len(name)
+			for _, r := range slices.Concat(c.Tail.Records(), c.Kept.Records()) {
+				held += r.Size()
 			}
-			for _, v := range c.values.snapshot() {
-				held += v.size()
+			for _, v := range c.Values.Snapshot() {
+				held += v.Size()
 			}
-			for holder, value := range c.leases {
-				held += leaseSize(holder, value)
+			for holder, value := range c.Leases {
+				held += chanlog.LeaseSize(holder, value)
 			}
-			if c.held != held {
-				t.Errorf("%s says it holds %d bytes, and holds %d", name, c.held, held)
+			if c.Held != held {
+				t.Errorf("%s says it holds %d bytes, and holds %d", name, c.Held, held)
 			}
 			sum += int64(held)
 		}

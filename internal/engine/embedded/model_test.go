@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 const (
@@ -36,7 +37,7 @@ type model struct {
 }
 
 func newModel() *model {
-	return &model{keyed: map[uint64]bool{}, until: map[uint64]int64{}, values: map[string]engine.Value{}, set: map[string]int64{}, retention: withDefaults(engine.Retention{})}
+	return &model{keyed: map[uint64]bool{}, until: map[uint64]int64{}, values: map[string]engine.Value{}, set: map[string]int64{}, retention: chanlog.WithDefaults(engine.Retention{})}
 }
 
 // at lets time pass.
@@ -106,7 +107,7 @@ func (m *model) append(w engine.Write, now int64) (r engine.Receipt, conflict bo
 		m.set[p.Key] = now
 	}
 	m.durable = m.durable || w.Durability > engine.Memory
-	m.retention = withDefaults(w.Retention)
+	m.retention = chanlog.WithDefaults(w.Retention)
 	m.at(now)
 	return engine.Receipt{Position: m.head}, false
 }

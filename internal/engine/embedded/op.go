@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 // opKind says what an op does when its turn comes.
@@ -20,28 +21,18 @@ const (
 // op is one thing in a shard's queue. The goroutine that made it waits for done
 // unless it leads or has abandoned it; only who leads touches it in between.
 type op struct {
-	kind       opKind
-	ch         *channel
-	record     *record // opAppend, opSend
-	puts       []put   // opAppend
-	lease      engine.LeaseEvent
-	durability engine.Durability
-	persist    bool // part of a commit
-	size       int  // bytes it is counted with while it waits
-
-	receipt engine.Receipt
-	err     error
+	kind           opKind
+	ch             *channel
+	chanlog.Append // Record of opAppend and opSend, Puts of opAppend, Receipt, Err
+	lease          engine.LeaseEvent
+	durability     engine.Durability
+	persist        bool // part of a commit
+	size           int  // bytes it is counted with while it waits
 
 	finished  bool          // its outcome stands; written by the leader, read by the leader or after done
 	abandoned bool          // nobody waits; guarded by the shard's lock
 	lead      bool          // whoever waits is to lead; written before done is signalled
 	done      chan struct{} // capacity 1; nil when nobody ever waits
-}
-
-// put is a sequenced value and its place.
-type put struct {
-	slot *slot
-	val  value
 }
 
 // opPool saves an op and its channel per append. An op goes back only when

@@ -94,7 +94,7 @@ func (s *shard) dismiss(d *dispensable) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := d.channel
-	if s.closed || s.channels[c.name] != c || c.used != d.used || !c.unused() || c.lossy() != d.lossy {
+	if s.closed || s.channels[c.Name] != c || c.used != d.used || !c.unused() || c.lossy() != d.lossy {
 		return false
 	}
 	s.letGoLocked(c)
@@ -105,9 +105,8 @@ func (s *shard) dismiss(d *dispensable) bool {
 // letGoLocked takes a channel out of memory. A log that is lost by it goes on
 // under another epoch.
 func (s *shard) letGoLocked(c *channel) {
-	delete(s.channels, c.name)
-	s.account(-c.counted)
-	c.counted = 0
+	delete(s.channels, c.Name)
+	s.account(-c.Forget())
 	if c.lossy() {
 		s.renewEpoch()
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 // maxRounds is how often a leader goes on working for others after its own op
@@ -40,7 +41,7 @@ type shard struct {
 // delivery is what one channel's watchers are handed of one batch.
 type delivery struct {
 	channel  *channel
-	watchers []*watcher
+	watchers []*chanlog.Watcher
 	events   []engine.Event
 }
 
@@ -106,33 +107,33 @@ func (s *shard) loadLocked(name string) (*channel, error) {
 		s.mu.Unlock()
 		return nil, fmt.Errorf("load: %w", err)
 	}
-	s.account(c.uncounted())
+	s.account(c.Uncounted())
 	if s.closed { // meanwhile; Close may stop waiting as soon as this load is over
 		s.mu.Unlock()
 		return nil, engine.ErrClosed
 	}
 	if img == nil {
-		c.epoch = s.epoch
+		c.Epoch = s.epoch
 	}
 	c.used = s.engine.now()
-	c.expire(c.used)
+	c.Expire(c.used)
 	return c, nil
 }
 
 // fill reads what the store holds of a channel that is being loaded, nil when
 // that is nothing. The channel belongs to the caller alone.
 func (e *Engine) fill(c *channel) (*image, error) {
-	if !e.makeRoom(c.held) {
+	if !e.makeRoom(c.Held) {
 		return nil, errMemory
 	}
-	img, err := e.store.load(c.name)
+	img, err := e.store.load(c.Name)
 	if err == nil && img != nil {
 		err = c.adopt(img)
 	}
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
-	case !e.makeRoom(c.held): // its size is known only now
+	case !e.makeRoom(c.Held): // its size is known only now
 		return nil, errMemory
 	}
 	return img, nil
@@ -243,22 +244,22 @@ func (s *shard) publishLocked(ops []*op) {
 		c.queued--
 		s.waiting -= o.size
 		grown -= int64(o.size)
-		if o.err != nil {
+		if o.Err != nil {
 			continue
 		}
 		switch o.kind {
 		case opAppend:
-			c.publish(o)
-			s.gather(c, o.record.events)
+			c.Publish(&o.Append)
+			s.gather(c, o.Record.Events)
 		case opSend:
-			s.gather(c, o.record.events)
+			s.gather(c, o.Record.Events)
 		case opLease:
-			if c.setLease(o.lease) {
+			if c.SetLease(o.lease) {
 				l := o.lease
 				s.gather(c, func() []engine.Event { return []engine.Event{{Lease: &l}} })
 			}
 		}
-		grown += c.uncounted()
+		grown += c.Uncounted()
 	}
 	s.account(grown)
 	for i := range s.deliveries {
@@ -270,11 +271,11 @@ func (s *shard) publishLocked(ops []*op) {
 // gather adds events to what the channel's watchers are handed. The watchers
 // are those of this moment: who watches later starts behind this batch.
 func (s *shard) gather(c *channel, events func() []engine.Event) {
-	if len(c.watchers) == 0 {
+	if len(c.Watchers) == 0 {
 		return
 	}
 	if c.events == nil {
-		s.deliveries = append(s.deliveries, delivery{channel: c, watchers: c.watchers})
+		s.deliveries = append(s.deliveries, delivery{channel: c, watchers: c.Watchers})
 		c.events = events()
 		return
 	}
@@ -285,8 +286,8 @@ func (s *shard) gather(c *channel, events func() []engine.Event) {
 func (s *shard) deliver() {
 	for _, d := range s.deliveries {
 		for _, w := range d.watchers {
-			if !w.stopped.Load() {
-				w.sink(d.events)
+			if !w.Stopped.Load() {
+				w.Sink(d.events)
 			}
 		}
 	}

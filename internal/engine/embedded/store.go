@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 // storeFormat is the version of the layout that codec.go describes.
@@ -201,8 +202,8 @@ func (s *store) failure() error {
 // image is what the store holds of a channel.
 type image struct {
 	header  header
-	records []*record
-	values  []*value
+	records []*chanlog.Record
+	values  []*chanlog.Value
 }
 
 // load reads a channel; nil when the store has none of that name.
@@ -224,9 +225,9 @@ func (s *store) load(name string) (*image, error) {
 	}
 	err = s.scan(prefixEntry, name, func(key, b []byte) error {
 		if len(key) != 8 {
-			return fmt.Errorf("entry key of %d bytes: %w", len(key), errCorrupt)
+			return fmt.Errorf("entry key of %d bytes: %w", len(key), chanlog.ErrCorrupt)
 		}
-		r, err := decodeEntry(binary.BigEndian.Uint64(key), b)
+		r, err := chanlog.DecodeEntry(binary.BigEndian.Uint64(key), b)
 		img.records = append(img.records, r)
 		return err
 	})
@@ -234,7 +235,7 @@ func (s *store) load(name string) (*image, error) {
 		return nil, err
 	}
 	err = s.scan(prefixValue, name, func(key, b []byte) error {
-		v, err := decodeValue(string(key), b)
+		v, err := chanlog.DecodeValue(string(key), b)
 		img.values = append(img.values, v)
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 // scanPerTick is how many stored channels are looked at between two shards: a
@@ -28,9 +29,9 @@ func (s *shard) sweep() {
 		if c.loading != nil {
 			continue
 		}
-		c.expire(now)
-		c.forgetTombstones(tombstonesBefore)
-		s.account(c.uncounted())
+		c.Expire(now)
+		c.ForgetTombstones(tombstonesBefore)
+		s.account(c.Uncounted())
 		switch {
 		case s.needsMaintenance(c, tombstonesBefore):
 			s.enqueueLocked(&op{kind: opMaintain, ch: c})
@@ -51,8 +52,8 @@ func (s *shard) needsMaintenance(c *channel, tombstonesBefore int64) bool {
 	if !c.onDisk || c.queued > 0 || !s.engine.store.health.is(sound) {
 		return false
 	}
-	return c.firstKept() > c.diskFirst || len(c.diskLost) > 0 || len(c.diskKeys) > 0 ||
-		(c.holdsNothing() && c.appended <= tombstonesBefore)
+	return c.FirstKept() > c.diskFirst || len(c.diskLost) > 0 || len(c.diskKeys) > 0 ||
+		(c.holdsNothing() && c.Appended <= tombstonesBefore)
 }
 
 // sweepStore looks at the next few stored channels, and loads those that have
@@ -153,12 +154,12 @@ func (s *store) isDue(name string, h *header, now, forgetBefore int64) (old bool
 		if err != nil {
 			return false, err
 		}
-		appended, until, err := entryTimes(b)
+		appended, until, err := chanlog.EntryTimes(b)
 		switch {
 		case err != nil:
 			return false, err
 		case binary.BigEndian.Uint64(it.Key()[len(lower):]) >= h.First:
-			return appended <= now-withDefaults(h.Retention).Age.Milliseconds(), nil
+			return appended <= now-chanlog.WithDefaults(h.Retention).Age.Milliseconds(), nil
 		case until <= now:
 			return true, nil
 		}

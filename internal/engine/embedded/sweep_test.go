@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
 
 // stored counts the store's keys that begin with prefix.
@@ -272,7 +273,7 @@ func TestSweep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.forgetTombstones(e.tombstonesBefore())
+		c.ForgetTombstones(e.tombstonesBefore())
 		s.mu.Unlock()
 		at := mustAppend(t, e, room, engine.Write{Durability: engine.OS, Puts: []engine.Put{{Key: "b", Data: []byte("new")}}})
 		if n := stored(t, e, prefixValue); n != 1 {
@@ -326,7 +327,7 @@ func TestOpen(t *testing.T) {
 			}
 			bytes := []byte{9, 9}
 			if name == "hole" {
-				bytes = appendEntry(nil, &record{})
+				bytes = chanlog.AppendEntry(nil, &chanlog.Record{})
 			}
 			if err := e.store.db.Set(damage, bytes, pebble.Sync); err != nil {
 				t.Fatal(err)
@@ -339,7 +340,7 @@ func TestOpen(t *testing.T) {
 		for _, name := range []string{"header", "entry", "value", "hole"} {
 			for range 2 {
 				_, err := e.Head(t.Context(), name)
-				if !errors.Is(err, engine.ErrUnavailable) || !errors.Is(err, errCorrupt) {
+				if !errors.Is(err, engine.ErrUnavailable) || !errors.Is(err, chanlog.ErrCorrupt) {
 					t.Errorf("%s: got %v, want unavailable and corrupt", name, err)
 				}
 			}

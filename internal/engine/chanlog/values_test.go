@@ -1,4 +1,4 @@
-package embedded
+package chanlog
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 func TestValues(t *testing.T) {
 	t.Run("prefixed finds the keys that a search through all of them finds", func(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
-			var v values
+			var v Values
 			var all []string
 			key := rapid.StringMatching(`[ab\xff]{0,4}`)
 			for range rapid.IntRange(1, 5).Draw(rt, "rounds") {
@@ -42,10 +42,10 @@ func TestValues(t *testing.T) {
 	})
 
 	t.Run("a tombstone with a successor that is not published yet is not dropped", func(t *testing.T) {
-		var v values
+		var v Values
 		s := v.slot("k")
-		v.publish(s, &value{Value: engine.Value{Key: "k", Tombstone: true}, time: 1})
-		next := &value{Value: engine.Value{Key: "k"}, time: 9}
+		v.publish(s, &Value{Value: engine.Value{Key: "k", Tombstone: true}, Time: 1})
+		next := &Value{Value: engine.Value{Key: "k"}, Time: 9}
 		s.next = next
 		if got := v.dropTombstones(5); len(got) != 0 {
 			t.Errorf("dropped %v", got)
@@ -60,12 +60,12 @@ func TestValues(t *testing.T) {
 func TestTail(t *testing.T) {
 	t.Run("what is kept is what a plain list keeps, in bounded space", func(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
-			var tl tail
+			var tl Tail
 			var list []uint64
 			next, most := uint64(1), 0
 			for _, push := range rapid.SliceOfN(rapid.Bool(), 1, 300).Draw(rt, "steps") {
 				if push {
-					r := &record{}
+					r := &Record{}
 					r.Offset, r.Data = next, make([]byte, next%7)
 					tl.push(r)
 					list = append(list, next)
@@ -80,7 +80,7 @@ func TestTail(t *testing.T) {
 				after := rapid.Uint64Range(0, next).Draw(rt, "after")
 				var got, want []uint64
 				bytes := 0
-				for _, r := range tl.after(after) {
+				for _, r := range tl.After(after) {
 					got = append(got, r.Offset)
 				}
 				for _, off := range list {
@@ -100,11 +100,11 @@ func TestTail(t *testing.T) {
 	})
 
 	t.Run("pushing and dropping in turn copies seldom", func(t *testing.T) {
-		var tl tail
+		var tl Tail
 		offset := uint64(0)
 		push := func() {
 			offset++
-			r := &record{}
+			r := &Record{}
 			r.Offset = offset
 			tl.push(r)
 		}

@@ -1,4 +1,4 @@
-package embedded
+package chanlog
 
 import (
 	"cmp"
@@ -9,37 +9,40 @@ import (
 	"github.com/chorale-rt/chorale/internal/engine"
 )
 
-// value is the value of a key. It is immutable once it was sequenced.
-type value struct {
+// Value is the value of a key. It is immutable once it was sequenced.
+type Value struct {
 	engine.Value
-	time int64 // Unix ms at which it was set; a tombstone's age counts from it
+	Time int64 // Unix ms at which it was set; a tombstone's age counts from it
 }
 
 // slot is the place of one key.
 type slot struct {
 	key  string
-	cur  *value // what readers see; nil until the first is published
-	next *value // the newest that was sequenced, nil when that is cur
+	cur  *Value // what readers see; nil until the first is published
+	next *Value // the newest that was sequenced, nil when that is cur
 }
 
 // newest is what conditions are checked against: nil for a key never set.
-func (s *slot) newest() *value {
+func (s *slot) newest() *Value {
 	if s.next != nil {
 		return s.next
 	}
 	return s.cur
 }
 
-// values holds the values of one channel. Not safe for concurrent use.
-type values struct {
+// Values holds the values of one channel. Not safe for concurrent use.
+type Values struct {
 	byKey      map[string]*slot
 	sorted     []*slot // by key
 	fresh      []*slot // not yet in sorted
 	tombstones int     // published ones
 }
 
+// Len is the number of keys.
+func (v *Values) Len() int { return len(v.byKey) }
+
 // slot returns the place of a key, making it.
-func (v *values) slot(key string) *slot {
+func (v *Values) slot(key string) *slot {
 	s := v.byKey[key]
 	if s == nil {
 		if v.byKey == nil {
@@ -53,7 +56,7 @@ func (v *values) slot(key string) *slot {
 }
 
 // publish shows a sequenced value to readers.
-func (v *values) publish(s *slot, val *value) {
+func (v *Values) publish(s *slot, val *Value) {
 	if s.cur != nil && s.cur.Tombstone {
 		v.tombstones--
 	}
@@ -67,7 +70,7 @@ func (v *values) publish(s *slot, val *value) {
 }
 
 // prefixed returns the slots whose keys begin with prefix, in key order.
-func (v *values) prefixed(prefix string) []*slot {
+func (v *Values) prefixed(prefix string) []*slot {
 	v.sort()
 	from := sort.Search(len(v.sorted), func(i int) bool { return v.sorted[i].key >= prefix })
 	if prefix == "" {
@@ -79,7 +82,7 @@ func (v *values) prefixed(prefix string) []*slot {
 
 // sort merges the fresh slots into the sorted ones, from the back, so that a
 // few new keys cost one pass and no comparison sort.
-func (v *values) sort() {
+func (v *Values) sort() {
 	if len(v.fresh) == 0 {
 		return
 	}
@@ -99,18 +102,18 @@ func (v *values) sort() {
 	v.fresh = v.fresh[:0]
 }
 
-// expired says whether a tombstone was set at or before the given instant.
-func (v *value) expired(setBefore int64) bool { return v.Tombstone && v.time <= setBefore }
+// Expired says whether a tombstone was set at or before the given instant.
+func (v *Value) Expired(setBefore int64) bool { return v.Tombstone && v.Time <= setBefore }
 
 // dropTombstones forgets the tombstones that were set at or before the given
 // instant (Unix ms), and returns their values.
-func (v *values) dropTombstones(setBefore int64) (dropped []*value) {
+func (v *Values) dropTombstones(setBefore int64) (dropped []*Value) {
 	if v.tombstones == 0 {
 		return nil
 	}
 	v.sort()
 	v.sorted = slices.DeleteFunc(v.sorted, func(s *slot) bool {
-		if s.cur == nil || s.next != nil || !s.cur.expired(setBefore) {
+		if s.cur == nil || s.next != nil || !s.cur.Expired(setBefore) {
 			return false
 		}
 		dropped = append(dropped, s.cur)
@@ -121,9 +124,9 @@ func (v *values) dropTombstones(setBefore int64) (dropped []*value) {
 	return dropped
 }
 
-// snapshot returns the published values, in key order.
-func (v *values) snapshot() []*value {
-	out := make([]*value, 0, len(v.byKey))
+// Snapshot returns the published values, in key order.
+func (v *Values) Snapshot() []*Value {
+	out := make([]*Value, 0, len(v.byKey))
 	for _, s := range v.prefixed("") {
 		if s.cur != nil {
 			out = append(out, s.cur)
