@@ -61,12 +61,17 @@ test: lint test-go test-web test-clients test-e2e ## Everything that CI does: li
 	@echo "chorale: all tests passed"
 
 .PHONY: lint
-lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript.
+lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript; the packages as they are published.
 	@scripts/need go
 	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
 	go vet -trimpath ./... # as the build has it, so that it compiles nothing twice
 	cd web && node_modules/.bin/biome check . ../conformance/clients
 	npm --prefix web run typecheck --workspaces
+	npm --prefix web run packages
+
+.PHONY: api
+api: $(client) $(react) ## Write the public surface of the SDKs into web/*/api, after a change of it that is meant.
+	npm --prefix web run api
 
 .PHONY: test-go
 test-go: ## Go tests with the race detector.

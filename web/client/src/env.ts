@@ -36,6 +36,11 @@ export function createPlatform(replaced: Partial<Platform> = {}): Platform {
   return platform;
 }
 
+/** An id without a platform, as the browser's would make it. */
+export function newUuid(): string {
+  return createUuid(() => Date.now(), secureRandom)();
+}
+
 function secureRandom(): number {
   const [word = 0] = crypto.getRandomValues(new Uint32Array(1));
   return word / 2 ** 32;

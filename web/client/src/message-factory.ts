@@ -1,4 +1,4 @@
-import { createPlatform } from "./env";
+import { newUuid } from "./env";
 import { isObject } from "./protocol";
 import type { Json, Message } from "./types";
 
@@ -6,7 +6,7 @@ import type { Json, Message } from "./types";
 export const messageFactory = {
   /** A frozen message. Its id is a new UUIDv7, unless it stands for a message that has one. */
   create<P = Json>(event: string, payload: P, options: { channel: string; id?: string }): Message<P> {
-    const id = options.id ?? createPlatform().uuid();
+    const id = options.id ?? newUuid();
     return Object.freeze({ id, channel: options.channel, event, payload, replayed: false });
   },
 

@@ -10,7 +10,7 @@ export interface Realtime {
   readonly feed: InterviewFeed;
 }
 
-export const RealtimeContext = createContext<Realtime | undefined>(undefined);
+export const RealtimeContext = /* @__PURE__ */ createContext<Realtime | undefined>(undefined);
 
 /** The nearest provider's. Throws outside of one. */
 export function useRealtimeContext(): Realtime {

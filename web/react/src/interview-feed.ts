@@ -8,7 +8,10 @@ export interface InterviewFeedSnapshot {
   readonly error: ChoraleErrorLike | undefined;
 }
 
-export const NO_INTERVIEWS: InterviewFeedSnapshot = Object.freeze({ interviews: Object.freeze([]), error: undefined });
+export const NO_INTERVIEWS: InterviewFeedSnapshot = /* @__PURE__ */ Object.freeze({
+  interviews: Object.freeze([]),
+  error: undefined,
+});
 
 interface Subscribed {
   readonly project: OpenProject;

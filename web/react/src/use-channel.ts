@@ -17,9 +17,9 @@ export interface UseChannel extends ChannelSnapshot {
 }
 
 /** What a channel is before it was asked for: on the server, in the first render, without a name. */
-export const IDLE: ChannelSnapshot = Object.freeze({ status: "idle", isSynced: false });
-export const STATUS = sourceOf(({ channel }: OpenedChannel) => channel.status);
-const ITSELF: Source<OpenedChannel, Channel | undefined> = sourceOf(({ channel }) => ({
+export const IDLE: ChannelSnapshot = /* @__PURE__ */ Object.freeze({ status: "idle", isSynced: false });
+export const STATUS = /* @__PURE__ */ sourceOf(({ channel }: OpenedChannel) => channel.status);
+const ITSELF: Source<OpenedChannel, Channel | undefined> = /* @__PURE__ */ sourceOf(({ channel }) => ({
   getSnapshot: () => channel,
   subscribe: () => () => {},
 }));

@@ -43,8 +43,8 @@ export interface UseCollection<T extends RecordShape> {
 
 const empty = (isLoading: boolean): CollectionSnapshot<never> =>
   Object.freeze({ records: Object.freeze([]), byId: new Map<string, never>(), status: new Map<string, never>(), isLoading });
-const NOTHING = empty(false);
-const LOADING = empty(true);
+const NOTHING = /* @__PURE__ */ empty(false);
+const LOADING = /* @__PURE__ */ empty(true);
 
 /**
  * The records of a collection, live, and what can be done to them.

@@ -2,7 +2,7 @@ import type { ConnectionSnapshot } from "@chorale/client";
 import { useSyncExternalStore } from "react";
 import { useRealtimeContext } from "./context.ts";
 
-const ON_SERVER: ConnectionSnapshot = Object.freeze({ status: "idle", isConnected: false, attempt: 0 });
+const ON_SERVER: ConnectionSnapshot = /* @__PURE__ */ Object.freeze({ status: "idle", isConnected: false, attempt: 0 });
 
 const everything = (connection: ConnectionSnapshot) => connection;
 

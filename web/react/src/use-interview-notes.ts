@@ -33,8 +33,8 @@ export interface UseInterviewNotes
   readonly presence: UsePresence;
 }
 
-const STORE = sourceOf((notes: InterviewNotes) => notes.store);
-const NO_NOTES: readonly Note[] = Object.freeze([]);
+const STORE = /* @__PURE__ */ sourceOf((notes: InterviewNotes) => notes.store);
+const NO_NOTES: readonly Note[] = /* @__PURE__ */ Object.freeze([]);
 const empty = (isLoading: boolean): InterviewNotesSnapshot =>
   Object.freeze({
     notes: NO_NOTES,
@@ -44,8 +44,8 @@ const empty = (isLoading: boolean): InterviewNotesSnapshot =>
     isConnected: false,
     error: undefined,
   });
-const NOTHING = empty(false);
-const LOADING = empty(true);
+const NOTHING = /* @__PURE__ */ empty(false);
+const LOADING = /* @__PURE__ */ empty(true);
 
 /** The notes of an interview, live, and what can be done to them. All functions but `noteStatus` are stable. */
 export function useInterviewNotesBroadcast(options: InterviewNotesOptions): UseInterviewNotes {

@@ -19,8 +19,8 @@ export interface UsePresence<P = PresenceState> {
   readonly update: (part: Partial<P>) => void;
 }
 
-const NOBODY: readonly PresenceMember[] = Object.freeze([]);
-const MEMBERS = sourceOf(({ channel }: OpenedChannel) => channel.presence.members);
+const NOBODY: readonly PresenceMember[] = /* @__PURE__ */ Object.freeze([]);
+const MEMBERS = /* @__PURE__ */ sourceOf(({ channel }: OpenedChannel) => channel.presence.members);
 
 /**
  * Who is in a channel. With `initialState` the component takes part from its mount on; without, it watches until `set` is called.

@@ -20,8 +20,8 @@ const WORKSPACE: Opening<OpenWorkspace> = {
   open: openWorkspace,
   close: (workspace) => workspace.close(),
 };
-const STORE = sourceOf((workspace: OpenWorkspace) => workspace.store);
-const LOADING: Snapshot = Object.freeze({
+const STORE = /* @__PURE__ */ sourceOf((workspace: OpenWorkspace) => workspace.store);
+const LOADING: Snapshot = /* @__PURE__ */ Object.freeze({
   projects: Object.freeze([]),
   byId: new Map<string, Project>(),
   status: new Map<string, never>(),

@@ -1,0 +1,50 @@
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "tsdown";
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const published = mkdtempSync(join(tmpdir(), "chorale-client-"));
+
+/** The package as it is published, beside apps that import some of it. */
+beforeAll(async () => {
+  await build({ cwd: root, outDir: join(published, "dist"), dts: false, logLevel: "silent" });
+  copyFileSync(`${root}package.json`, join(published, "package.json"));
+}, 60_000);
+afterAll(() => rmSync(published, { recursive: true }));
+
+/** What an app's bundler keeps of the package for this program. */
+async function kept(program: string): Promise<string> {
+  const entry = join(published, "app.mjs");
+  writeFileSync(entry, program);
+  const [bundle] = await build({
+    cwd: published,
+    config: false,
+    entry,
+    platform: "neutral",
+    dts: false,
+    write: false,
+    clean: false,
+    minify: true,
+    logLevel: "silent",
+  });
+  return (bundle?.chunks ?? []).map((chunk) => (chunk.type === "chunk" ? chunk.code : "")).join("");
+}
+
+it("importing one name does not bring the rest", async () => {
+  expect((await kept('import "./dist/index.mjs"; import "./dist/notes.mjs"; import "./dist/testing.mjs";')).trim()).toBe("");
+  for (const [program, bytes] of [
+    ['export { ChoraleError } from "./dist/index.mjs";', 600],
+    ['export { messageFactory } from "./dist/index.mjs";', 1_500],
+    ['export { BaseMessageHandler } from "./dist/index.mjs";', 1_500],
+    ['export { InterviewNoteHandler } from "./dist/notes.mjs";', 2_500],
+    ['export { openProject } from "./dist/notes.mjs";', 3_000],
+  ] as const) {
+    const code = await kept(program);
+    expect(code).not.toContain("phx_join");
+    expect(code.length, program).toBeLessThanOrEqual(bytes);
+  }
+  expect(await kept('export { createRealtimeClient } from "./dist/index.mjs";')).not.toContain("note:typing");
+}, 60_000);
