@@ -44,33 +44,45 @@ type Server struct {
 	ready     atomic.Bool
 }
 
-// New opens the log, reads the rules and listens; nothing is served before Run.
+// New listens, reads the rules and opens the log; nothing is served before Run.
 // When it fails nothing stays open.
+//
+// It listens first: who comes back while the log is being opened waits a moment
+// in the backlog, where he would be refused, and then stay away for longer.
 func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
-	}
-	s := &Server{opts: o, metrics: metrics.New(), revoked: new(auth.Revocations), sessions: session.NewRegistry()}
-	if err := s.setUpAuth(); err != nil {
-		return nil, err
-	}
-	eng, err := embedded.Open(embedded.Options{Dir: filepath.Join(o.Data, "log"), Logger: o.Logger})
+	listener, err := net.Listen("tcp", o.Addr)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	s := &Server{opts: o, listener: listener, metrics: metrics.New(), revoked: new(auth.Revocations), sessions: session.NewRegistry()}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	s.build()
+	return s, nil
+}
+
+// open reads keys and rules, and opens the log.
+func (s *Server) open() error {
+	if err := os.MkdirAll(s.opts.Data, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if err := s.setUpAuth(); err != nil {
+		return err
+	}
+	eng, err := embedded.Open(embedded.Options{Dir: filepath.Join(s.opts.Data, "log"), Logger: s.opts.Logger})
+	if err != nil {
+		return err
 	}
 	s.engine = eng
 	s.records = collection.New(eng, collection.Options{})
 	if err := s.openRevocations(); err != nil {
-		return nil, errors.Join(err, eng.Close())
+		return errors.Join(err, eng.Close())
 	}
-	if s.listener, err = net.Listen("tcp", o.Addr); err != nil {
-		return nil, errors.Join(fmt.Errorf("listen: %w", err), eng.Close())
-	}
-	s.build()
-	return s, nil
+	return nil
 }
 
 func (s *Server) setUpAuth() error {
