@@ -99,8 +99,10 @@ const fetching = (trail: Trail, ...before: Effect[]): Transition =>
 const tokenReason = (event: EventOf<"tokenFailed">): Reason => ({ code: "token_unavailable", message: event.message });
 const idle = (trail: Trail, ...effects: Effect[]): Transition => go({ name: "idle", trail }, ...effects);
 const closed = (...effects: Effect[]): Transition => go({ name: "closed" }, ...effects);
+const rest = (trail: Trail, ms: number, reason: Reason, input: Input): Transition =>
+  go({ name: "waiting", trail, until: input.now + ms, reason }, { do: "wait", ms });
 const wait = (trail: Trail, ms: number, reason: Reason, input: Input): Transition =>
-  go({ name: "waiting", trail: { ...trail, attempt: trail.attempt + 1 }, until: input.now + ms, reason }, { do: "wait", ms });
+  rest({ ...trail, attempt: trail.attempt + 1 }, ms, reason, input);
 
 /** What a lost socket leads to; the code says what the server wants (docs/protocol.md, section 9). */
 function afterLoss(trail: Trail, event: EventOf<"lost">, input: Input): Transition {
@@ -112,7 +114,8 @@ function afterLoss(trail: Trail, event: EventOf<"lost">, input: Input): Transiti
   }
   if (event.code === 1012) {
     const drainMs = Math.min(SLOW_CAP_MS, Number(/drainMs=(\d+)/.exec(event.reason)?.[1] ?? 1000));
-    return wait(trail, input.roll * drainMs, reason, input);
+    // No failed attempt: whoever comes a little before the new server does has done as it was told, and need not wait long.
+    return rest(trail, input.roll * drainMs, reason, input);
   }
   if (event.code === 4290 || event.code === 1013) {
     return wait(trail, patience(trail, input, SLOW_BASE_MS, SLOW_CAP_MS), reason, input);

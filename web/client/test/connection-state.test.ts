@@ -142,6 +142,14 @@ describe("connection machine", () => {
     expect(at(0.5, "drainMs=99999999999")).toBe(150_000);
   });
 
+  it("who comes back from a restart before the server does waits as after a first failure", () => {
+    const early = run([...OPEN, lost(1012, "drainMs=1000"), { type: "due" }, { type: "token" }, lost(1006)], {
+      ...CALM,
+      roll: 1,
+    });
+    expect(early).toMatchObject({ name: "waiting", until: backoffMs(0, 1), trail: { attempt: 1 } });
+  });
+
   it("a hint cuts a wait to half a second and never makes it longer", () => {
     fc.assert(
       fc.property(fc.nat(100_000), inputs, (ms, input) => {
