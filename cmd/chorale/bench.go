@@ -14,17 +14,19 @@ import (
 
 // BenchCmd measures a server: one subcommand per scenario of package bench.
 type BenchCmd struct {
-	Latency     benchLatencyCmd `cmd:"" help:"Two members answer each other, one message in flight."`
-	Rooms       benchRoomsCmd   `cmd:"" help:"Many small rooms, everybody writes at random."`
-	Fanout      benchFanoutCmd  `cmd:"" help:"One writer, many subscribers."`
-	Connect     benchConnectCmd `cmd:"" help:"Connect, authenticate and join."`
-	Flood       benchFloodCmd   `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
-	FloorServer floorServerCmd  `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
+	Latency     benchLatencyCmd   `cmd:"" help:"Two members answer each other, one message in flight."`
+	Rooms       benchRoomsCmd     `cmd:"" help:"Many small rooms, everybody writes at random."`
+	Fanout      benchFanoutCmd    `cmd:"" help:"One writer, many subscribers."`
+	Connect     benchConnectCmd   `cmd:"" help:"Connect, authenticate and join."`
+	Flood       benchFloodCmd     `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
+	Order       benchOrderCmd     `cmd:"" help:"Check order, gaps and repeats while everybody leaves and resumes."`
+	Reconnect   benchReconnectCmd `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
+	FloorServer floorServerCmd    `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
 }
 
 // benchTarget are the flags of all scenarios.
 type benchTarget struct {
-	URL       string   `name:"url" placeholder:"ws://HOST:PORT" help:"A running server; without it one is started for each run."`
+	URL       []string `name:"url" placeholder:"ws://HOST:PORT" help:"A running server; several times: its nodes, over which members are spread. Without it one is started for each run."`
 	Token     string   `env:"CHORALE_BENCH_TOKEN" help:"Token of all members at --url."`
 	Secret    string   `env:"CHORALE_BENCH_SECRET" help:"Secret of the server at --url: each member gets a token of its own."`
 	PID       int      `name:"pid" help:"Process id of the server at --url, when it is on this machine, for its CPU time and memory."`
@@ -44,7 +46,7 @@ func (t *benchTarget) run(ctx context.Context, s bench.Scenario, floor bool) err
 		return fmt.Errorf("bench: %w", err)
 	}
 	report, err := bench.Run(ctx, bench.Options{
-		URL: t.URL, Token: t.Token, Secret: []byte(t.Secret), PID: t.PID,
+		URLs: t.URL, Token: t.Token, Secret: []byte(t.Secret), PID: t.PID,
 		Executable: exe, ServerArgs: t.ServerArg, Dir: t.Dir,
 		Floor: floor, Runs: t.Runs, Pin: t.Pin, ServerCPUs: t.ServerCPUs,
 		Command: t.command(), Log: os.Stderr,
@@ -171,6 +173,42 @@ func (c *benchFloodCmd) Run(ctx context.Context) error {
 		Mode: bench.Mode(c.Mode), Rooms: c.Rooms, Members: c.Members, Rate: c.Rate,
 		Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text, Seed: c.Seed,
 	}}, false)
+}
+
+type benchOrderCmd struct {
+	benchTarget `embed:""`
+
+	Channels int           `default:"10" help:"Channels."`
+	Writers  int           `default:"2" help:"Members of each that write."`
+	Readers  int           `default:"3" help:"Members of each that only read."`
+	Rate     float64       `default:"500" help:"Writes per second, all together."`
+	Duration time.Duration `default:"10s" help:"How long they write."`
+	Away     time.Duration `default:"2s" help:"How long a member stays on average before it leaves without a word and resumes; 0: it stays."`
+	Text     int           `default:"100" help:"Bytes of text in a write."`
+	Durable  bool          `default:"true" negatable:"" help:"Private channels with records, as the rules of the notes app have them, and mutations too; otherwise messages in public channels."`
+}
+
+// Run implements the command.
+func (c *benchOrderCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Order{
+		Channels: c.Channels, Writers: c.Writers, Readers: c.Readers, Rate: c.Rate, Duration: c.Duration,
+		Away: c.Away, TextSize: c.Text, Durable: c.Durable,
+	}, false)
+}
+
+type benchReconnectCmd struct {
+	benchTarget `embed:""`
+
+	Clients  int           `default:"1000" help:"Connections."`
+	Channels int           `default:"250" help:"Channels; the clients are spread over them evenly."`
+	Rate     float64       `default:"500" help:"Writes per second, all together."`
+	Before   time.Duration `default:"2s" help:"How long they write before the server ends."`
+	After    time.Duration `default:"1s" help:"How long they write when all are back."`
+}
+
+// Run implements the command.
+func (c *benchReconnectCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Reconnect{Clients: c.Clients, Channels: c.Channels, Rate: c.Rate, Before: c.Before, After: c.After}, false)
 }
 
 type floorServerCmd struct {

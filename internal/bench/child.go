@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -110,10 +111,20 @@ func readLines(out *os.File, said chan<- string) {
 	_, _ = io.Copy(io.Discard, out) // after a line too long for the scanner
 }
 
+// kill ends the server as a crash would, and waits until it is gone.
+func (k *child) kill() error {
+	defer k.work.Wait()
+	if err := k.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill server: %w", err)
+	}
+	<-k.ended
+	return nil
+}
+
 // stop asks the server to end, waits, and insists when it does not.
 func (k *child) stop() error {
 	defer k.work.Wait()
-	if err := k.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := k.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop server: %w", err)
 	}
 	patience := time.NewTimer(stopTimeout)

@@ -2,8 +2,8 @@
 //
 // # What it is
 //
-// A scenario ([Latency], [Rooms], [Fanout], [Connect], [Flood]) opens connections, makes
-// pushes, and watches what arrives. It runs against a [Target]: a server that is
+// A scenario ([Latency], [Rooms], [Fanout], [Connect], [Flood], [Order], [Reconnect])
+// opens connections, makes pushes, and watches what arrives. It runs against a [Target]: a server that is
 // already there, one that [Bench] starts for each run, or the floor, a program
 // that only copies frames from socket to socket. Floor and server are driven by
 // the same generator in the same run, because on a shared machine only their
@@ -22,6 +22,11 @@
 //   - Each push carries its writer and a sequence number. What does not arrive is
 //     lost; what arrives behind a later push of its writer, twice, or with an offset
 //     that does not rise, is out of order (R1). Either makes [Report.Err] an error.
+//   - Order and Reconnect use clients that lose their connections, resume, and send
+//     again what was not acknowledged. What each of them sees is compared with what
+//     was acknowledged, with what the others saw, and with what a newcomer is told:
+//     a gap that nobody was told of is a loss (R3), a write at two offsets a
+//     duplicate (R4), an offset with two writes disorder (R1).
 //   - The server's CPU time and resident memory are the kernel's figures (/proc);
 //     where there are none they are left out.
 //   - Several runs are reported by the median of each figure; errors, losses and

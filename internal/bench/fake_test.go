@@ -183,7 +183,7 @@ func write(conn net.Conn, m protocol.Message) { _, _ = conn.Write(m.Wire()) }
 // subject is the fake as a scenario sees it.
 func (f *fake) subject(t *testing.T) subject {
 	t.Helper()
-	s, err := newChorale(f.listening, mint(bytes.Repeat([]byte("k"), 32)))
+	s, err := newChorale([]string{f.listening}, mint(bytes.Repeat([]byte("k"), 32)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,10 +37,28 @@ type Figures struct {
 	// where there was none.
 	FloodPerSecond float64 `json:"floodPerSecond,omitempty"`
 
+	// Followed is what clients who come back counted; nil where there are none.
+	Followed *FollowedFigures `json:"followed,omitempty"`
+
 	Errors     int64  `json:"errors"`
 	FirstError string `json:"firstError,omitempty"`
 	Lost       int64  `json:"lost"`
+	Duplicated int64  `json:"duplicated"`
 	OutOfOrder int64  `json:"outOfOrder"`
+}
+
+// FollowedFigures are what clients counted who lose their connections, come back
+// and resume.
+type FollowedFigures struct {
+	Acknowledged int64 `json:"acknowledged"` // writes
+	Deliveries   int64 `json:"deliveries"`   // of messages and changes, authors included
+	Retried      int64 `json:"retried"`      // joins and writes that were refused for the moment
+	Reconnects   int64 `json:"reconnects"`
+	Resumed      int64 `json:"resumed"` // joins that went on from a position
+	Resyncs      int64 `json:"resyncs"` // joins that were told that this is not possible
+
+	PauseUs float64 `json:"pauseUs"`          // the longest in which no write was acknowledged
+	DownUs  float64 `json:"downUs,omitempty"` // from the signal to a server until the next one listens
 }
 
 // ServerFigures are what a server used.
@@ -82,15 +100,20 @@ func median(runs []Figures) Figures {
 		FloodPerSecond:       medianOf(runs, func(f Figures) float64 { return f.FloodPerSecond }),
 	}
 	var servers []ServerFigures
+	var followed []FollowedFigures
 	for _, f := range runs {
 		m.Errors += f.Errors
 		m.Lost += f.Lost
+		m.Duplicated += f.Duplicated
 		m.OutOfOrder += f.OutOfOrder
 		if m.FirstError == "" {
 			m.FirstError = f.FirstError
 		}
 		if f.Server != nil {
 			servers = append(servers, *f.Server)
+		}
+		if f.Followed != nil {
+			followed = append(followed, *f.Followed)
 		}
 	}
 	if len(servers) > 0 {
@@ -101,6 +124,18 @@ func median(runs []Figures) Figures {
 			IdleBytesPerConn:     medianOf(servers, func(s ServerFigures) float64 { return s.IdleBytesPerConn }),
 			BytesPerConn:         medianOf(servers, func(s ServerFigures) float64 { return s.BytesPerConn }),
 			ResidentBytes:        medianOf(servers, func(s ServerFigures) float64 { return s.ResidentBytes }),
+		}
+	}
+	if len(followed) > 0 {
+		m.Followed = &FollowedFigures{
+			Acknowledged: medianOf(followed, func(f FollowedFigures) int64 { return f.Acknowledged }),
+			Deliveries:   medianOf(followed, func(f FollowedFigures) int64 { return f.Deliveries }),
+			Retried:      medianOf(followed, func(f FollowedFigures) int64 { return f.Retried }),
+			Reconnects:   medianOf(followed, func(f FollowedFigures) int64 { return f.Reconnects }),
+			Resumed:      medianOf(followed, func(f FollowedFigures) int64 { return f.Resumed }),
+			Resyncs:      medianOf(followed, func(f FollowedFigures) int64 { return f.Resyncs }),
+			PauseUs:      medianOf(followed, func(f FollowedFigures) float64 { return f.PauseUs }),
+			DownUs:       medianOf(followed, func(f FollowedFigures) float64 { return f.DownUs }),
 		}
 	}
 	return m

@@ -77,7 +77,8 @@ func (m *meter) report(f *Figures, operations int64) {
 	if elapsed <= 0 {
 		return
 	}
-	percent := func(d time.Duration) float64 { return 100 * d.Seconds() / elapsed }
+	// A thread that ended took its time with it, and a sum may be less than before.
+	percent := func(d time.Duration) float64 { return 100 * max(d.Seconds(), 0) / elapsed }
 	own, server := m.last.own.since(m.first.own), m.last.server.since(m.first.server)
 	f.PerSecond = float64(operations) / elapsed
 	f.GeneratorCPUPercent, f.GeneratorWaitPercent = percent(own.used), percent(own.waited)

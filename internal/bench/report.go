@@ -69,8 +69,8 @@ func (r *Report) column(subject, phase string) *Column {
 // order. Figures of such a run are not worth reading.
 func (r *Report) Err() error {
 	for _, c := range r.Columns {
-		if m := c.Median; m.Errors+m.Lost+m.OutOfOrder > 0 {
-			err := fmt.Errorf("bench %s: %s: %d errors, %d lost, %d out of order", r.Scenario, c.title(), m.Errors, m.Lost, m.OutOfOrder)
+		if m := c.Median; m.Errors+m.Lost+m.Duplicated+m.OutOfOrder > 0 {
+			err := fmt.Errorf("bench %s: %s: %d errors, %d lost, %d duplicated, %d out of order", r.Scenario, c.title(), m.Errors, m.Lost, m.Duplicated, m.OutOfOrder)
 			if m.FirstError != "" {
 				err = fmt.Errorf("%w; the first error: %s", err, m.FirstError)
 			}
@@ -211,6 +211,14 @@ func (r *Report) lines() []line {
 			return get(*f.Server), get(*f.Server) != 0
 		}
 	}
+	followed := func(get func(FollowedFigures) float64) func(Figures) (float64, bool) {
+		return func(f Figures) (float64, bool) {
+			if f.Followed == nil {
+				return 0, false
+			}
+			return get(*f.Followed), true
+		}
+	}
 	return []line{
 		{"p50", known(func(f Figures) float64 { return f.P50Us }), duration, true},
 		{"p90", known(func(f Figures) float64 { return f.P90Us }), duration, true},
@@ -228,8 +236,22 @@ func (r *Report) lines() []line {
 		{"… ready and waiting for a CPU, %", known(func(f Figures) float64 { return f.GeneratorWaitPercent }), tenth, false},
 		{"pushes late, p99", measured(func(f Figures) float64 { return f.LateP99Us }), duration, false},
 		{"the flood's pushes per second", measured(func(f Figures) float64 { return f.FloodPerSecond }), whole, false},
+		{"server away", measured(func(f Figures) float64 {
+			if f.Followed == nil {
+				return 0
+			}
+			return f.Followed.DownUs
+		}), duration, false},
+		{"writes acknowledged", followed(func(f FollowedFigures) float64 { return float64(f.Acknowledged) }), whole, false},
+		{"… longest pause", followed(func(f FollowedFigures) float64 { return f.PauseUs }), duration, false},
+		{"… refused for the moment", followed(func(f FollowedFigures) float64 { return float64(f.Retried) }), whole, false},
+		{"deliveries", followed(func(f FollowedFigures) float64 { return float64(f.Deliveries) }), whole, false},
+		{"reconnects", followed(func(f FollowedFigures) float64 { return float64(f.Reconnects) }), whole, false},
+		{"… resumed", followed(func(f FollowedFigures) float64 { return float64(f.Resumed) }), whole, false},
+		{"… resynced", followed(func(f FollowedFigures) float64 { return float64(f.Resyncs) }), whole, false},
 		{"errors", known(func(f Figures) float64 { return float64(f.Errors) }), whole, false},
 		{"lost", known(func(f Figures) float64 { return float64(f.Lost) }), whole, false},
+		{"duplicated", func(f Figures) (float64, bool) { return float64(f.Duplicated), f.Followed != nil }, whole, false},
 		{"out of order", known(func(f Figures) float64 { return float64(f.OutOfOrder) }), whole, false},
 	}
 }

@@ -20,12 +20,13 @@ import (
 
 // Options say what is measured and how often.
 type Options struct {
-	// URL is a running server (ws://host:port); "" starts one for each run. It must
-	// have the rules of the notes app for scenarios in mode Notes.
-	URL    string
+	// URLs are the nodes of a running server (ws://host:port), over which members are
+	// spread; none starts a server for each run. It must have the rules of the notes
+	// app for scenarios in mode Notes.
+	URLs   []string
 	Token  string // for all members; "" makes one for each with Secret
-	Secret []byte // signs tokens (HS256) for the server at URL
-	PID    int    // of the server at URL, when it is on this machine; 0: not measured
+	Secret []byte // signs tokens (HS256) for the server at URLs
+	PID    int    // of the server at URLs, when it is on this machine; 0: not measured
 
 	// Executable is the chorale binary that is started as server and as floor.
 	Executable string
@@ -69,8 +70,8 @@ func (o Options) validate() error {
 		condition{o.Runs >= 1, "at least one run is needed"},
 		condition{o.Patience > 0, "the patience must be above 0"},
 		condition{o.ServerCPUs >= 1, "the server needs at least one CPU"},
-		condition{o.URL == "" || o.Token != "" || len(o.Secret) > 0, "a running server needs a token or the secret that makes one"},
-		condition{o.Executable != "" || (o.URL != "" && !o.Floor), "there is no executable to start"},
+		condition{len(o.URLs) == 0 || o.Token != "" || len(o.Secret) > 0, "a running server needs a token or the secret that makes one"},
+		condition{o.Executable != "" || (len(o.URLs) > 0 && !o.Floor), "there is no executable to start"},
 	)
 }
 
@@ -129,7 +130,7 @@ func (r *runner) pin() error {
 	cut := len(cpus) - r.options.ServerCPUs
 	own, server := cpus[:cut], cpus[cut:]
 	r.report.Pinning = fmt.Sprintf("generator on CPU %s, servers on %s", list(own), list(server))
-	if r.options.URL != "" {
+	if len(r.options.URLs) > 0 {
 		r.report.Pinning = fmt.Sprintf("generator on CPU %s, floor on %s, the server as it was started", list(own), list(server))
 	}
 	r.serverCPUs = server
@@ -163,14 +164,14 @@ func (r *runner) onFloor(ctx context.Context, run string) ([]Figures, error) {
 
 func (r *runner) onChorale(ctx context.Context, run string) ([]Figures, error) {
 	o := r.options
-	if o.URL == "" {
+	if len(o.URLs) == 0 {
 		return r.onOwnServer(ctx, run)
 	}
 	token := mint(o.Secret)
 	if o.Token != "" {
 		token = func(string) (string, error) { return o.Token, nil }
 	}
-	subject, err := newChorale(o.URL, token)
+	subject, err := newChorale(o.URLs, token)
 	if err != nil {
 		return nil, err
 	}
@@ -191,22 +192,21 @@ func (r *runner) onOwnServer(ctx context.Context, run string) (figures []Figures
 	}
 	secret := hex.EncodeToString(randomBytes(32))
 	args := append([]string{
-		"serve", "--addr", "127.0.0.1:0", "--data", filepath.Join(dir, "data"),
-		"--jwt-secret", secret, "--rules", rules, "--log-level", "warn",
+		"serve", "--data", filepath.Join(dir, "data"), "--jwt-secret", secret, "--rules", rules, "--log-level", "warn",
 	}, r.limits()...)
 	args = append(args, r.options.ServerArgs...)
 	// GOMAXPROCS is left alone: the runtime reads it off the CPUs that the process
 	// may use, and a server may have reasons for another number.
-	k, err := startChild(ctx, command{path: r.options.Executable, args: args, cpus: r.serverCPUs, stderr: r.options.Log})
+	own := &ownServer{command: command{path: r.options.Executable, args: args, cpus: r.serverCPUs, stderr: r.options.Log}}
+	if err := own.start(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, own.stop()) }()
+	subject, err := newChorale([]string{own.child.url}, mint([]byte(secret)))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, k.stop()) }()
-	subject, err := newChorale(k.url, mint([]byte(secret)))
-	if err != nil {
-		return nil, err
-	}
-	return r.scenario.run(ctx, site{subject: subject, pid: k.cmd.Process.Pid, run: run, patience: r.options.Patience})
+	return r.scenario.run(ctx, site{subject: subject, pid: own.child.cmd.Process.Pid, own: own, run: run, patience: r.options.Patience})
 }
 
 // limits are the arguments that let a load through: what is measured is how fast

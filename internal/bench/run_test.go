@@ -59,8 +59,8 @@ func TestRun(t *testing.T) {
 	t.Run("a server that is already there is measured with its process's figures", func(t *testing.T) {
 		f := startFake(t, &fake{})
 		for name, o := range map[string]Options{
-			"one token": {URL: f.listening, Token: "x.y.z", PID: os.Getpid(), Runs: 1},
-			"a secret":  {URL: f.listening, Secret: bytes.Repeat([]byte("k"), 32), Runs: 1},
+			"one token": {URLs: []string{f.listening}, Token: "x.y.z", PID: os.Getpid(), Runs: 1},
+			"a secret":  {URLs: []string{f.listening}, Secret: bytes.Repeat([]byte("k"), 32), Runs: 1},
 		} {
 			report, err := Run(t.Context(), o, rooms)
 			if err != nil || report.Err() != nil {
@@ -74,7 +74,7 @@ func TestRun(t *testing.T) {
 
 	t.Run("a report is not to be believed when something was lost", func(t *testing.T) {
 		f := startFake(t, &fake{spoil: func(int, []byte) [][]byte { return nil }})
-		report, err := Run(t.Context(), Options{URL: f.listening, Token: "x", Runs: 1, Patience: inVain}, rooms)
+		report, err := Run(t.Context(), Options{URLs: []string{f.listening}, Token: "x", Runs: 1, Patience: inVain}, rooms)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestRun(t *testing.T) {
 
 	t.Run("options that contradict each other are refused", func(t *testing.T) {
 		for want, o := range map[string]Options{
-			"token":      {URL: "ws://h"},
+			"token":      {URLs: []string{"ws://h"}},
 			"executable": {},
 			"run":        {Runs: -1, Executable: "x"},
 			"CPU":        {ServerCPUs: -1, Executable: "x"},
@@ -183,7 +183,7 @@ func TestReport(t *testing.T) {
 		}
 		bad := &Report{Scenario: "rooms"}
 		bad.add(choraleName, m)
-		if err := bad.Err(); err == nil || !strings.Contains(err.Error(), "3 errors, 1 lost, 2 out of order") {
+		if err := bad.Err(); err == nil || !strings.Contains(err.Error(), "3 errors, 1 lost, 0 duplicated, 2 out of order") {
 			t.Errorf("error %v", err)
 		}
 	})

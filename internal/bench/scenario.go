@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A Scenario is one kind of load: [Latency], [Rooms], [Fanout], [Connect] or [Flood].
+// A Scenario is one kind of load: [Latency], [Rooms], [Fanout], [Connect], [Flood],
+// [Order] or [Reconnect].
 type Scenario interface {
 	// name is the subcommand that runs it.
 	name() string
@@ -24,8 +25,9 @@ type Scenario interface {
 // A site is where a scenario runs.
 type site struct {
 	subject subject
-	pid     int    // of the server; 0 when it is elsewhere
-	run     string // no other run on this server has it
+	pid     int        // of the server; 0 when it is elsewhere
+	own     *ownServer // when it was started for this run, else nil
+	run     string     // no other run on this server has it
 
 	// patience is how long after the last push deliveries may still come. What is
 	// missing then is lost.

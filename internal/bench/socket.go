@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,8 +23,15 @@ const readBuffer = 2 << 10
 // dialTimeout bounds connecting, and waiting for an answer while joining.
 const dialTimeout = 10 * time.Second
 
-// errClosedByServer is wrapped by what read returns after a close frame.
-var errClosedByServer = errors.New("closed by the server")
+// A closedError is what read returns after a close frame.
+type closedError struct {
+	code   int
+	reason string
+}
+
+func (e *closedError) Error() string {
+	return fmt.Sprintf("closed by the server: %d %s", e.code, e.reason)
+}
 
 // A socket is one WebSocket connection. One goroutine reads; writes may come from
 // any, because each is one call that the net package serializes.
@@ -84,8 +90,8 @@ func bodyOf(response io.Reader) string {
 }
 
 // read returns the payload of the next text or binary frame, good until the next
-// call. Pings are answered on the way. After a close frame the error wraps
-// errClosedByServer.
+// call. Pings are answered on the way. After a close frame the error is a
+// *closedError.
 func (s *socket) read() ([]byte, error) {
 	for {
 		h, err := ws.ReadHeaderBuffer(s.in, s.scratch[:])
@@ -108,7 +114,7 @@ func (s *socket) read() ([]byte, error) {
 			}
 		case ws.OpClose:
 			code, reason := ws.ParseCloseFrameData(payload)
-			return nil, fmt.Errorf("%w: %d %s", errClosedByServer, code, reason)
+			return nil, &closedError{int(code), reason}
 		}
 	}
 }

@@ -32,18 +32,30 @@ type subject interface {
 	answers(m Mode) bool
 }
 
-// chorale is a Chorale server.
+// chorale is a Chorale server, or several that are one cluster.
 type chorale struct {
-	url   string // of the WebSocket endpoint, without query
+	urls  []string // of the nodes' WebSocket endpoints, without query
 	token func(sub string) (string, error)
 }
 
-// newChorale makes a subject of a server's address: http, https, ws or wss, with
+// newChorale makes a subject of its nodes' addresses: http, https, ws or wss, with
 // or without the path of the WebSocket endpoint.
-func newChorale(address string, token func(sub string) (string, error)) (*chorale, error) {
+func newChorale(addresses []string, token func(sub string) (string, error)) (*chorale, error) {
+	c := &chorale{token: token}
+	for _, address := range addresses {
+		endpoint, err := endpointOf(address)
+		if err != nil {
+			return nil, err
+		}
+		c.urls = append(c.urls, endpoint)
+	}
+	return c, nil
+}
+
+func endpointOf(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("server's URL: %w", err)
+		return "", fmt.Errorf("server's URL: %w", err)
 	}
 	switch u.Scheme {
 	case "http":
@@ -52,26 +64,30 @@ func newChorale(address string, token func(sub string) (string, error)) (*choral
 		u.Scheme = "wss"
 	case "ws", "wss":
 	default:
-		return nil, fmt.Errorf("server's URL %q: want ws://host:port", address)
+		return "", fmt.Errorf("server's URL %q: want ws://host:port", address)
 	}
 	if !strings.HasSuffix(u.Path, "/websocket") {
 		u.Path = strings.TrimSuffix(u.Path, "/") + "/socket/websocket"
 	}
 	u.RawQuery = ""
-	return &chorale{url: u.String(), token: token}, nil
+	return u.String(), nil
 }
 
 // answers: mutations are always answered, broadcasts only when they are refused.
 func (c *chorale) answers(m Mode) bool { return m == Notes }
 
-// address: each member is a user of its own, or the server would verify one token
-// and remember it for all.
-func (c *chorale) address(s seat) (string, error) {
+// address: the members of a channel are spread over the nodes.
+func (c *chorale) address(s seat) (string, error) { return c.addressAt(s, s.channel+s.index) }
+
+// addressAt is the address of a seat's member at a node, counted round. Each
+// member is a user of its own, or the server would verify one token and remember
+// it for all.
+func (c *chorale) addressAt(s seat, node int) (string, error) {
 	token, err := c.token(fmt.Sprintf("bench-%d-%d", s.channel, s.index))
 	if err != nil {
 		return "", fmt.Errorf("make a token: %w", err)
 	}
-	return c.url + "?vsn=2.0.0&apikey=" + url.QueryEscape(token), nil
+	return c.urls[node%len(c.urls)] + "?vsn=2.0.0&apikey=" + url.QueryEscape(token), nil
 }
 
 func (c *chorale) join(ctx context.Context, address string, s seat) (*socket, *pushWriter, error) {

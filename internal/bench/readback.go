@@ -1,0 +1,169 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// fields are a record's, by name.
+type fields = map[string]json.RawMessage
+
+// A snapshot is what somebody is told who comes new: the newest messages, and
+// the records.
+type snapshot struct {
+	epoch    string
+	messages []place // offset, and the id in place of the epoch
+	records  map[string]fields
+}
+
+// leastKept is how many messages a channel keeps at least (docs/operations.md).
+const leastKept = 256
+
+// compare asks every node for every channel, as somebody who comes new, and
+// compares what it says with what the followers saw and show (R2, R5). Everybody
+// must have settled.
+func (g *group) compare(ctx context.Context) error {
+	nodes := len(g.subject.urls)
+	return inParallel(ctx, len(g.ledgers)*nodes, openers, func(i int) error {
+		l, node := g.ledgers[i/nodes], i%nodes
+		s, err := g.read(ctx, l, i/nodes, node)
+		if err != nil {
+			return fmt.Errorf("read %s at node %d: %w", l.topic, node, err)
+		}
+		s.checkMessages(l, fmt.Sprintf("node %d", node))
+		for _, f := range g.followers {
+			if f.ledger == l {
+				s.checkRecords(f, node)
+			}
+		}
+		return nil
+	})
+}
+
+// read joins a channel anew at one node.
+func (g *group) read(ctx context.Context, l *ledger, channel, node int) (*snapshot, error) {
+	address, err := g.subject.addressAt(seat{mode: g.mode(), channel: channel, index: -1}, node)
+	if err != nil {
+		return nil, err
+	}
+	sock, err := dialSocket(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer sock.close()
+	defer context.AfterFunc(ctx, func() { sock.conn.Close() })()
+	if err := sock.send(frame("join", l.topic, protocol.EventJoin, g.joinConfig("", `,"replay":{"since":0,"limit":1000}`))); err != nil {
+		return nil, err
+	}
+	s := &snapshot{records: make(map[string]fields)}
+	for {
+		data, err := sock.read()
+		if err != nil {
+			return nil, err
+		}
+		m, err := protocol.DecodeText(protocol.V2, data)
+		if err != nil {
+			return nil, err
+		}
+		if done, err := s.take(&m); done || err != nil {
+			return s, err
+		}
+	}
+}
+
+// take handles one frame; done after the last.
+func (s *snapshot) take(m *protocol.Frame) (done bool, err error) {
+	switch m.Event {
+	case protocol.EventReply:
+		var r reply
+		var response struct {
+			Chorale protocol.JoinReply `json:"chorale"`
+		}
+		if err := errors.Join(json.Unmarshal(m.Payload, &r), json.Unmarshal(r.Response, &response)); err != nil || r.Status != "ok" {
+			return false, fmt.Errorf("join: %s", m.Payload)
+		}
+		s.epoch = response.Chorale.Epoch
+	case protocol.EventBroadcast:
+		var d struct {
+			Meta struct {
+				ID     string `json:"id"`
+				Offset uint64 `json:"offset"`
+			} `json:"meta"`
+		}
+		if err := json.Unmarshal(m.Payload, &d); err != nil {
+			return false, err
+		}
+		s.messages = append(s.messages, place{d.Meta.ID, d.Meta.Offset})
+	case protocol.EventRecords:
+		var page protocol.RecordsPage
+		if err := json.Unmarshal(m.Payload, &page); err != nil {
+			return false, err
+		}
+		return false, takePage(s.records, &page)
+	case protocol.EventSynced:
+		return true, nil
+	}
+	return false, nil
+}
+
+// checkMessages demands that what is stored is the end of what was acknowledged
+// and seen.
+func (s *snapshot) checkMessages(l *ledger, who string) {
+	want := l.offsets(s.epoch, message)
+	for _, m := range s.messages {
+		l.note(who, s.epoch, m.Offset, m.Epoch, message)
+	}
+	if len(s.messages) < min(len(want), leastKept) {
+		l.verdict.found(lost, "%s: %s keeps %d messages, of %d that there were", l.topic, who, len(s.messages), len(want))
+		return
+	}
+	for i, m := range s.messages {
+		if want := want[max(0, len(want)-len(s.messages)):]; i >= len(want) || want[i] != m.Offset {
+			l.verdict.found(lost, "%s: the log as %s reads it is not what was seen: offset %d is number %d from its end", l.topic, who, m.Offset, len(s.messages)-i)
+			return
+		}
+	}
+}
+
+// checkRecords demands that a follower shows what the log says (R5).
+func (s *snapshot) checkRecords(f *follower, node int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if stored, shown := canonical(s.records), canonical(f.records); stored != shown {
+		f.ledger.verdict.found(disordered, "%s shows other records than node %d: %s", f.who, node, firstDifference(stored, shown))
+	}
+}
+
+// canonical is one text for equal records: a line for each field.
+func canonical(records map[string]fields) string {
+	var b strings.Builder
+	for _, id := range slices.Sorted(maps.Keys(records)) {
+		for _, name := range slices.Sorted(maps.Keys(records[id])) {
+			var value bytes.Buffer
+			if err := json.Compact(&value, records[id][name]); err != nil {
+				value.WriteString(err.Error())
+			}
+			fmt.Fprintf(&b, "%s %s %s\n", id, name, &value)
+		}
+	}
+	return b.String()
+}
+
+// firstDifference is the first line in which two texts differ.
+func firstDifference(a, b string) string {
+	left, right := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range left {
+		if i >= len(right) || left[i] != right[i] {
+			return fmt.Sprintf("%.200s, and %.200s", left[i], append(right, "nothing")[min(i, len(right))])
+		}
+	}
+	return fmt.Sprintf("nothing, and %.200s", right[len(left)])
+}
