@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func standIn(args []string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	ready := func(addr string) { fmt.Println("listening on http://" + addr) }
 	if args[0] == "bench" {
