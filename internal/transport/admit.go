@@ -49,9 +49,9 @@ func (s *Server) admit(r *http.Request, token string) (limit.Ticket, *refused) {
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, chorale bool) {
 	if chorale {
 		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
-			sock := newSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
+			sock, link := newConnSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
 			sock.Close(why.code, why.text)
-			rd := s.reader(sock, deaf{})
+			rd := connReader{reader: s.reader(sock, deaf{}), link: link}
 			_ = rd.run() // until the client has seen the code, or lingerFor
 			_ = conn.Close()
 		}

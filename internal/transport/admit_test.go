@@ -169,7 +169,8 @@ func TestPacing(t *testing.T) {
 	t.Run("a receiver that asks for a pause is asked after each read, and gets everything", func(t *testing.T) {
 		client, conn := net.Pipe()
 		s := &slow{record: newRecord()}
-		rd := &reader{socket: &socket{conn: conn}, to: s, now: time.Now, maxFrame: 1000}
+		sock, link := newConnSocket(conn, 1<<20, time.Now)
+		rd := &connReader{reader: reader{socket: sock, to: s, now: time.Now, maxFrame: 1000}, link: link}
 		done := make(chan error, 1)
 		go func() { done <- rd.run() }()
 		for _, text := range []string{"one", "two"} {

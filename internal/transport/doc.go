@@ -13,10 +13,15 @@
 //
 // # Reading
 //
-// One goroutine per socket waits for the socket to become readable and borrows a
-// buffer only then, so an idle connection holds none. A frame that has not
-// arrived whole is kept; its memory grows with what arrived, never with what a
-// header announces.
+// One goroutine waits for all sockets (epoll on Linux, kqueue on macOS). A socket
+// that is readable is worked for by a goroutine of its own for as long as there
+// is something to do, so that a receiver which waits for a disk keeps nobody
+// else waiting; an idle socket has none. On other systems, and for conns without
+// a descriptor, each socket has a goroutine that reads it.
+//
+// A buffer is borrowed when there is something to read, so an idle connection
+// holds none. A frame that has not arrived whole is kept; its memory grows with
+// what arrived, never with what a header announces.
 //
 // A receiver may ask for a pause, as a session does for a client that is over its
 // limits: then the socket is not read for a moment, and what the client sends
@@ -26,8 +31,8 @@
 //
 // Whoever has frames for a socket writes them itself, without waiting, in one
 // system call. Only when the kernel takes no more does the rest go to a queue,
-// and a goroutine that lives until the queue is empty. The queue is bounded in
-// bytes; beyond it the socket is closed with protocol.CloseSlowConsumer, which
+// which is written when an event says that there is room (without a poller: by a
+// goroutine that lives until the queue is empty). The queue is bounded in bytes; beyond it the socket is closed with protocol.CloseSlowConsumer, which
 // costs less than stalling a channel, and loses nothing: the client resumes.
 //
 // # The fallback

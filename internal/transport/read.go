@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -54,78 +53,25 @@ type reader struct {
 // pausePerControl is for how long a socket is not read for each of those.
 const pausePerControl = 200 * time.Microsecond
 
-// run reads until the socket ends, and returns why: nil after a close
-// handshake, a *closeError when the client broke the protocol.
-func (r *reader) run() error {
-	pacer, _ := r.to.(pacer)
-	for {
-		buf, data, err := r.fill()
-		if len(data) > 0 {
-			r.socket.lastRead.Store(r.now().UnixMilli())
-			if fault := r.consume(data); fault != nil {
-				err = fault
-			}
-		}
-		if buf != nil {
-			buffers.Put(buf)
-		}
-		switch {
-		case errors.Is(err, errGoodbye):
-			return nil
-		case err != nil:
-			return err
-		}
-		pause := min(r.pause, time.Second)
-		r.pause = 0
-		if pacer != nil {
-			pause = max(pause, pacer.Pause())
-		}
-		if pause > 0 {
-			time.Sleep(pause) // what the client sends meanwhile fills its buffers, not ours
-		}
+// handle handles what was read, behind what was left of an unfinished frame.
+// Its errors are errGoodbye and *closeError.
+func (r *reader) handle(read []byte) error {
+	r.socket.lastRead.Store(r.now().UnixMilli())
+	return r.consume(r.behindRest(read))
+}
+
+// owed is for how long the socket is not to be read now.
+func (r *reader) owed() time.Duration {
+	pause := min(r.pause, time.Second)
+	r.pause = 0
+	if pacer, ok := r.to.(pacer); ok {
+		pause = max(pause, pacer.Pause())
 	}
+	return pause
 }
 
 // errGoodbye says that the client's close frame was read.
 var errGoodbye = errors.New("closed by the client")
-
-// fill waits until there is something to read and returns it behind what was
-// left of an unfinished frame. The borrowed buffer, which data may be part of,
-// goes back to buffers; it is nil when the socket ended.
-func (r *reader) fill() (buf *[]byte, data []byte, err error) {
-	if r.socket.raw == nil {
-		buf = buffers.Get().(*[]byte)
-		n, err := r.socket.conn.Read((*buf)[:readSize])
-		return buf, r.behindRest((*buf)[:n]), err
-	}
-	var n int
-	waitErr := r.socket.raw.Read(func(fd uintptr) bool {
-		// Borrowed here, where the socket is readable or about to be given back to
-		// the poller: an idle connection must not hold a buffer.
-		buf = buffers.Get().(*[]byte)
-		for {
-			n, err = syscall.Read(int(fd), (*buf)[:readSize])
-			switch {
-			case errors.Is(err, syscall.EINTR):
-				continue
-			case errors.Is(err, syscall.EAGAIN):
-				buffers.Put(buf)
-				buf = nil
-				return false
-			}
-			return true
-		}
-	})
-	switch {
-	case waitErr != nil:
-		return buf, nil, waitErr
-	case err != nil:
-		return buf, nil, err
-	case n <= 0:
-		return buf, nil, io.EOF
-	}
-	return buf, r.behindRest((*buf)[:n]), nil
-}
 
 // behindRest returns what was left of an unfinished frame with the newly read
 // bytes behind it. rest grows with what arrived, doubling as append does.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +34,9 @@ type Options struct {
 	StalledAfter time.Duration
 	// SweepEvery is how often deadlines are looked at. 0 means 5 s.
 	SweepEvery time.Duration
+	// Goroutines reads each socket in a goroutine of its own, also where many
+	// could be polled by one (Linux and macOS).
+	Goroutines bool
 	Logger     *slog.Logger
 }
 
@@ -64,6 +68,7 @@ type Server struct {
 	wg     sync.WaitGroup
 
 	streams streams
+	poller  *poller // nil when each socket has a goroutine that reads it
 
 	mu     sync.Mutex // guards the following
 	open   int        // connections that were let in, those included whose handshake is being answered
@@ -74,6 +79,9 @@ type Server struct {
 // NewServer returns a server whose deadlines are being swept.
 func NewServer(o Options) *Server {
 	s := &Server{opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}), conns: make(map[conn]*session.Session)}
+	if !s.opts.Goroutines {
+		s.poller = s.openPoller()
+	}
 	begin := s.nowMs()
 	s.wg.Go(func() { s.sweepLoop(begin) })
 	return s
@@ -100,7 +108,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.leave(nil, ticket)
 		return // UpgradeHTTP has answered
 	}
-	sock := newSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
+	// A clone: the token is a part of the request's line, which it would keep.
+	token = strings.Clone(token)
+	if s.poller != nil {
+		if fd, ok := detach(conn); ok {
+			s.servePolled(fd, version, token, ticket)
+			return
+		}
+	}
+	sock, link := newConnSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
 	sess := session.New(s.opts.Deps, sock, version, token)
 	if !s.add(sock, sess) {
 		sess.Close()
@@ -111,7 +127,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// In a goroutine of its own, so that net/http's buffers and stack for this
 	// connection are freed; add has counted it in.
-	go s.serve(sock, sess, ticket)
+	go s.serve(sock, link, sess, ticket)
 }
 
 // enter counts a connection in that was admitted. It is called before the client
@@ -145,36 +161,30 @@ func (s *Server) add(c conn, sess *session.Session) bool {
 }
 
 // serve reads a socket until it ends.
-func (s *Server) serve(sock *socket, sess *session.Session, ticket limit.Ticket) {
+func (s *Server) serve(sock *socket, link *connLink, sess *session.Session, ticket limit.Ticket) {
 	defer s.wg.Done()
-	rd := s.reader(sock, sess)
+	rd := connReader{reader: s.reader(sock, sess), link: link}
 	err := rd.run()
 	if fault, ok := errors.AsType[*closeError](err); ok {
-		if fault.code == protocol.CloseTooLarge {
-			s.opts.Deps.Metrics.Limited(string(limit.Frame))
-		}
-		sock.Close(fault.code, fault.reason)
-		rd = s.reader(sock, deaf{})
-		rd.drain()
+		s.fault(sock, fault)
+		link.drain()
 	}
 	sess.Close()
 	sock.sever()
-	sock.flusher.Wait()
+	link.flusher.Wait()
 	s.leave(sock, ticket)
+}
+
+// fault closes a socket whose client broke the protocol.
+func (s *Server) fault(sock *socket, fault *closeError) {
+	if fault.code == protocol.CloseTooLarge {
+		s.opts.Deps.Metrics.Limited(string(limit.Frame))
+	}
+	sock.Close(fault.code, fault.reason)
 }
 
 func (s *Server) reader(sock *socket, to Receiver) reader {
 	return reader{socket: sock, to: to, now: s.opts.Deps.Now, maxFrame: s.limits.Settings().FrameBytes}
-}
-
-// drain reads without looking, until the client has closed or lingerFor is over.
-func (r *reader) drain() {
-	buf := make([]byte, 4096)
-	for {
-		if _, err := r.socket.conn.Read(buf); err != nil {
-			return
-		}
-	}
 }
 
 // Conns is the number of open connections, by WebSocket or by the fallback. A

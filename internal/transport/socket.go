@@ -2,11 +2,8 @@ package transport
 
 import (
 	"encoding/binary"
-	"errors"
-	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -14,10 +11,23 @@ import (
 	"github.com/chorale-rt/chorale/protocol"
 )
 
+// link carries the bytes of one socket. Its methods are called with the socket's
+// lock held, and none of them waits.
+type link interface {
+	// writeNow writes what the kernel takes at once, which may be nothing.
+	writeNow(b []byte) (n int, err error)
+	// drainLater sees to it that the queue is written as the kernel takes more.
+	// It is called when a queue begins.
+	drainLater(s *socket)
+	// linger cuts the link after lingerFor.
+	linger()
+	// cut ends it: who reads sees the end.
+	cut()
+}
+
 // socket is one WebSocket, server side. It implements session.Conn.
 type socket struct {
-	conn     net.Conn
-	raw      syscall.RawConn  // nil when the conn has no descriptor of its own (TLS)
+	link     link
 	maxQueue int              // bytes
 	now      func() time.Time // of the sweep that looks at progress
 
@@ -28,32 +38,14 @@ type socket struct {
 	queued   int        // bytes in queue, and being written by flush
 	grace    int        // of these, what was let in whatever its size; see writeLocked
 	progress int64      // Unix ms of the newest byte that the kernel took while queueing
-	flushing bool       // a goroutine empties the queue
+	flushing bool       // the link empties the queue
 	closing  bool       // a close frame was sent or queued: nothing may follow
 	cause    int        // the code it was closed with
-	flusher  sync.WaitGroup
-
-	// Arguments and results of writeOnce, which is made once because a closure
-	// per write would be an allocation per delivery. Guarded by mu.
-	writeOnce func(fd uintptr) bool
-	out       []byte
-	written   int
-	writeErr  error
 }
 
-func newSocket(conn net.Conn, maxQueue int, now func() time.Time) *socket {
-	s := &socket{conn: conn, maxQueue: maxQueue, now: now}
+func (s *socket) init(l link, maxQueue int, now func() time.Time) {
+	s.link, s.maxQueue, s.now = l, maxQueue, now
 	s.lastRead.Store(now().UnixMilli())
-	if sc, ok := conn.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			s.raw = raw
-		}
-	}
-	s.writeOnce = func(fd uintptr) bool {
-		s.written, s.writeErr = syscall.Write(int(fd), s.out)
-		return true // whatever came of it: do not wait
-	}
-	return s
 }
 
 // Send implements session.Conn.
@@ -103,29 +95,10 @@ func (s *socket) overLocked(more int) bool { return s.queued-s.grace+more > s.ma
 // kernel does not take. Whoever finds the queue empty is never too slow,
 // however much it is: a client that loads a large collection is not behind.
 func (s *socket) writeLocked(wire []byte) {
-	n := 0
-	if s.raw != nil {
-		for n < len(wire) {
-			s.out, s.written, s.writeErr = wire[n:], 0, nil
-			if err := s.raw.Write(s.writeOnce); err != nil {
-				s.failLocked()
-				return
-			}
-			s.out = nil
-			if s.written > 0 {
-				n += s.written
-			}
-			if errors.Is(s.writeErr, syscall.EINTR) {
-				continue
-			}
-			if s.writeErr != nil {
-				break
-			}
-		}
-		if s.writeErr != nil && !errors.Is(s.writeErr, syscall.EAGAIN) {
-			s.failLocked()
-			return
-		}
+	n, err := s.link.writeNow(wire)
+	if err != nil {
+		s.failLocked()
+		return
 	}
 	if n == len(wire) {
 		return
@@ -140,58 +113,29 @@ func (s *socket) writeLocked(wire []byte) {
 func (s *socket) startFlushLocked() {
 	s.flushing = true
 	s.progress = s.now().UnixMilli()
-	s.flusher.Go(s.flush)
+	s.link.drainLater(s)
 }
 
-// flush empties the queue, waiting for the socket as long as it takes; the
-// sweep cuts sockets that take nothing. It writes in pieces, so that the sweep
-// sees progress on a slow link.
-func (s *socket) flush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.queue) > 0 {
-		piece, size := s.takeLocked()
-		s.mu.Unlock()
-		_, err := piece.WriteTo(s.conn)
-		s.mu.Lock()
-		s.queued -= size
-		s.grace = max(0, s.grace-size)
-		s.progress = s.now().UnixMilli()
-		if err != nil {
-			s.failLocked()
-			break
-		}
-	}
+// tookLocked notes that the link has taken so many bytes of what waits.
+func (s *socket) tookLocked(size int) {
+	s.queued -= size
+	s.grace = max(0, s.grace-size)
+	s.progress = s.now().UnixMilli()
+}
+
+// flushedLocked notes that the queue is empty, or given up.
+func (s *socket) flushedLocked() {
 	s.flushing = false
 	if s.closing {
-		s.lingerLocked()
+		s.link.linger()
 	}
-}
-
-// flushPiece is what flush writes at once: 4 s of a link of 128 kbit/s.
-const flushPiece = 64 << 10
-
-// takeLocked takes the next piece from the queue.
-func (s *socket) takeLocked() (piece net.Buffers, size int) {
-	for len(s.queue) > 0 && size < flushPiece {
-		next := s.queue[0]
-		if room := flushPiece - size; len(next) > room {
-			s.queue[0], next = next[room:], next[:room]
-		} else {
-			s.queue[0] = nil
-			s.queue = s.queue[1:]
-		}
-		piece = append(piece, next)
-		size += len(next)
-	}
-	return piece, size
 }
 
 // failLocked ends a socket that cannot be written: the reader sees it end.
 func (s *socket) failLocked() {
 	s.closing = true
 	s.queue = nil
-	_ = s.conn.Close() // the error that matters was the write's
+	s.link.cut()
 }
 
 // Close implements session.Conn: a close frame, then a moment for the client to
@@ -216,21 +160,17 @@ func (s *socket) closeLocked(code int, reason string) {
 		}
 		s.queue = append(s.queue, frame)
 		s.queued += len(frame)
-		_ = s.conn.SetDeadline(time.Now().Add(lingerFor))
+		s.link.linger()
 		return
 	}
 	s.writeLocked(frame)
 	if !s.flushing {
-		s.lingerLocked()
+		s.link.linger()
 	}
 }
 
 // lingerFor is how long a closed socket waits for the client's close frame.
 const lingerFor = 2 * time.Second
-
-func (s *socket) lingerLocked() {
-	_ = s.conn.SetDeadline(time.Now().Add(lingerFor)) // on failure the reader ends at once, which is as good
-}
 
 // control sends a control frame that the transport itself has to send.
 func (s *socket) control(op ws.OpCode, payload []byte) {

@@ -51,29 +51,50 @@ func answer(ref int) string {
 }
 
 func TestTransports(t *testing.T) {
-	for name, dial := range map[string]dialer{"WebSocket": dialSocket, "event stream": dialStream} {
+	for name, w := range map[string]way{
+		"WebSocket":                         {dial: dialSocket},
+		"WebSocket, a goroutine per socket": {dial: dialSocket, goroutines: true},
+		"event stream":                      {dial: dialStream},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			suiteUp(t, dial)
-			suiteDown(t, dial)
-			suiteBursts(t, dial)
-			suiteSlow(t, dial)
-			suiteEnds(t, dial)
+			suiteUp(t, w)
+			suiteDown(t, w)
+			suiteBursts(t, w)
+			suiteSlow(t, w)
+			suiteEnds(t, w)
 		})
 	}
 }
 
+// way is what carries the frames in a run of the suite.
+type way struct {
+	dial       dialer
+	goroutines bool // Options.Goroutines
+}
+
+func (w way) endpoint(t *testing.T, o Options) *endpoint {
+	t.Helper()
+	o.Goroutines = w.goroutines
+	return newEndpoint(t, o)
+}
+
+func (w way) limited(t *testing.T, s limit.Settings) *endpoint {
+	t.Helper()
+	return newEndpointWith(t, Options{Goroutines: w.goroutines}, s)
+}
+
 // suiteUp: what clients send.
-func suiteUp(t *testing.T, dial dialer) {
+func suiteUp(t *testing.T, w way) {
 	t.Run("[C2] a heartbeat is answered", func(t *testing.T) {
-		p := dial(t, newEndpoint(t, Options{}), "")
+		p := w.dial(t, w.endpoint(t, Options{}), "")
 		p.send(t, heartbeat(7))
 		if got := p.next(t); got.data != answer(7) {
 			t.Errorf("got %+v", got)
 		}
 	})
 	t.Run("[R1] frames are handled in the order in which they were sent", func(t *testing.T) {
-		p := dial(t, newEndpoint(t, Options{}), "")
+		p := w.dial(t, w.endpoint(t, Options{}), "")
 		ref := 0
 		for n := range 40 {
 			var frames []string
@@ -90,14 +111,14 @@ func suiteUp(t *testing.T, dial dialer) {
 		}
 	})
 	t.Run("[F5] what cannot be decoded is dropped, and the connection stays", func(t *testing.T) {
-		p := dial(t, newEndpoint(t, Options{}), "")
+		p := w.dial(t, w.endpoint(t, Options{}), "")
 		p.send(t, `{"no":"frame"}`, `[1,2]`, heartbeat(1))
 		if got := p.next(t); got.data != answer(1) {
 			t.Errorf("got %+v", got)
 		}
 	})
 	t.Run("[F5] [H3] a frame as large as is allowed is read, and a larger one closes with 1009", func(t *testing.T) {
-		p := dial(t, newLimitedEndpoint(t, limit.Settings{FrameBytes: limit.MinFrameBytes}), "")
+		p := w.dial(t, w.limited(t, limit.Settings{FrameBytes: limit.MinFrameBytes}), "")
 		frame := func(size int) string {
 			empty := `[null,"1","phoenix","heartbeat",{"x":""}]`
 			return strings.Replace(empty, `""}`, `"`+strings.Repeat("x", size-len(empty))+`"}`, 1)
@@ -139,10 +160,10 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // suiteDown: what the server sends.
-func suiteDown(t *testing.T, dial dialer) {
+func suiteDown(t *testing.T, w way) {
 	t.Run("frames arrive whole and in order from many writers", func(t *testing.T) {
-		e := newEndpoint(t, Options{QueueBytes: 64 << 20})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{QueueBytes: 64 << 20})
+		p := w.dial(t, e, "")
 		c := e.only(t)
 		const writers, each = 4, 200
 		var wg sync.WaitGroup
@@ -165,8 +186,8 @@ func suiteDown(t *testing.T, dial dialer) {
 		wg.Wait()
 	})
 	t.Run("white space that an author put into a payload changes no value", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{})
+		p := w.dial(t, e, "")
 		e.only(t).Send(protocol.EncodeText(protocol.V2, "", "", "t", "e", []byte("{\r\n\t\"a\":\n\r[1,\r2],\n\n\"b\": \"\\n\"}")))
 		var frame [5]any
 		if err := json.Unmarshal([]byte(p.next(t).data), &frame); err != nil {
@@ -177,8 +198,8 @@ func suiteDown(t *testing.T, dial dialer) {
 		}
 	})
 	t.Run("[F4] [H1] raw bytes arrive as they are", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{})
+		p := w.dial(t, e, "")
 		m := protocol.EncodeBinaryBroadcast("t", "e", []byte{0, '\n', '\r', 255}, protocol.BroadcastMeta{ID: "1"})
 		e.only(t).Send(m, textMessage("next"))
 		if got := p.next(t); !got.binary || got.data != string(m.Payload()) {
@@ -189,8 +210,8 @@ func suiteDown(t *testing.T, dial dialer) {
 		}
 	})
 	t.Run("what is sent at once may be larger than the queue", func(t *testing.T) {
-		e := newEndpoint(t, Options{QueueBytes: 1 << 10})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{QueueBytes: 1 << 10})
+		p := w.dial(t, e, "")
 		var burst []protocol.Message
 		for range 50 {
 			burst = append(burst, textMessage(strings.Repeat("x", 100_000)))
@@ -205,10 +226,10 @@ func suiteDown(t *testing.T, dial dialer) {
 }
 
 // suiteBursts: what is sent at once, and what follows.
-func suiteBursts(t *testing.T, dial dialer) {
+func suiteBursts(t *testing.T, w way) {
 	t.Run("[R3] what follows a large burst does not close a client that reads steadily", func(t *testing.T) {
-		e := newEndpoint(t, Options{QueueBytes: 64 << 10})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{QueueBytes: 64 << 10})
+		p := w.dial(t, e, "")
 		c := e.only(t)
 		c.Send(textMessage("the reply to a join"))
 		c.Send(textMessage(strings.Repeat("x", 20_000_000)))
@@ -222,10 +243,10 @@ func suiteBursts(t *testing.T, dial dialer) {
 }
 
 // suiteSlow: clients that do not read.
-func suiteSlow(t *testing.T, dial dialer) {
+func suiteSlow(t *testing.T, w way) {
 	t.Run("a client that does not read is closed with 4200 and stalls nobody", func(t *testing.T) {
-		e := newEndpoint(t, Options{QueueBytes: 1 << 20})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{QueueBytes: 1 << 20})
+		p := w.dial(t, e, "")
 		c := e.only(t)
 		big := textMessage(strings.Repeat("x", 100_000))
 		for range 400 { // 40 MB: more than any socket buffer and the queue
@@ -236,8 +257,8 @@ func suiteSlow(t *testing.T, dial dialer) {
 		}
 	})
 	t.Run("a client that takes nothing for 30 s is cut", func(t *testing.T) {
-		e := newEndpoint(t, Options{IdleAfter: time.Hour})
-		dial(t, e, "")
+		e := w.endpoint(t, Options{IdleAfter: time.Hour})
+		w.dial(t, e, "")
 		var burst []protocol.Message
 		for range 400 {
 			burst = append(burst, textMessage(strings.Repeat("x", 100_000)))
@@ -254,10 +275,10 @@ func suiteSlow(t *testing.T, dial dialer) {
 }
 
 // suiteEnds: how connections end.
-func suiteEnds(t *testing.T, dial dialer) {
+func suiteEnds(t *testing.T, w way) {
 	t.Run("a close code comes behind what was queued, and nothing follows", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{})
+		p := w.dial(t, e, "")
 		c := e.only(t)
 		c.Send(textMessage("last"))
 		c.Close(protocol.CloseIdle, `with "quotes"`)
@@ -271,15 +292,15 @@ func suiteEnds(t *testing.T, dial dialer) {
 		eventually(t, "the session to end", func() bool { p.leave(); return e.server.Conns() == 0 })
 	})
 	t.Run("[H5] a client that leaves is forgotten", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{})
+		p := w.dial(t, e, "")
 		e.only(t)
 		p.leave()
 		eventually(t, "the session to end", func() bool { return e.server.Conns() == 0 })
 	})
 	t.Run("[C3] a connection on which nothing arrives for 60 s is closed with 4201", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{})
+		p := w.dial(t, e, "")
 		e.only(t)
 		e.clock.Store(int64(50 * time.Second))
 		p.send(t, heartbeat(1))
@@ -297,8 +318,8 @@ func suiteEnds(t *testing.T, dial dialer) {
 		}
 	})
 	t.Run("a server that restarts says 1012 and when to come back", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		p := dial(t, e, "")
+		e := w.endpoint(t, Options{})
+		p := w.dial(t, e, "")
 		e.only(t)
 		var wg sync.WaitGroup
 		defer wg.Wait()
@@ -309,28 +330,28 @@ func suiteEnds(t *testing.T, dial dialer) {
 		p.leave()
 	})
 	t.Run("who comes while the server shuts down is told so", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
+		e := w.endpoint(t, Options{})
 		e.server.Shutdown(t.Context(), time.Second)
-		if got := closed(t, dial(t, e, "")); got.code != protocol.CloseRestart {
+		if got := closed(t, w.dial(t, e, "")); got.code != protocol.CloseRestart {
 			t.Errorf("closed with %+v", got)
 		}
 	})
 	t.Run("[C1] [H4] a token that is refused is told as 4101 to who says chorale=1", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		if got := closed(t, dial(t, e, "&apikey=expired&chorale=1")); got.code != protocol.CloseTokenRefused || got.reason == "" {
+		e := w.endpoint(t, Options{})
+		if got := closed(t, w.dial(t, e, "&apikey=expired&chorale=1")); got.code != protocol.CloseTokenRefused || got.reason == "" {
 			t.Errorf("closed with %+v", got)
 		}
 	})
 	t.Run("[L5] [C1] who is one too many is told so with 4290", func(t *testing.T) {
-		e := newLimitedEndpoint(t, limit.Settings{Sockets: 1})
-		p := dial(t, e, "")
+		e := w.limited(t, limit.Settings{Sockets: 1})
+		p := w.dial(t, e, "")
 		e.only(t)
-		if got := closed(t, dial(t, e, "&chorale=1")); got.code != protocol.CloseTooMany {
+		if got := closed(t, w.dial(t, e, "&chorale=1")); got.code != protocol.CloseTooMany {
 			t.Errorf("closed with %+v", got)
 		}
 		p.leave()
 		eventually(t, "the first to have left", func() bool { return e.server.Conns() == 0 })
-		again := dial(t, e, "&chorale=1")
+		again := w.dial(t, e, "&chorale=1")
 		again.send(t, heartbeat(1))
 		if got := again.next(t); got.data != answer(1) {
 			t.Errorf("got %+v", got)

@@ -93,6 +93,7 @@ func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 	go func() {
 		farewells.Wait()
 		s.wg.Wait()
+		s.poller.close()
 		close(gone)
 	}()
 	select {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -58,26 +57,63 @@ type pair struct {
 	client net.Conn
 	socket *socket
 	record *record
-	ended  chan error
+	// ended waits for the end of reading, and returns why it ended; always nil
+	// for a polled socket.
+	ended  func() error
+	polled bool
 }
 
-func newPair(t *testing.T, maxQueue int) *pair {
+// bothPairs runs a test with a socket that a goroutine reads, and with one that
+// is polled.
+func bothPairs(t *testing.T, name string, maxQueue int, test func(t *testing.T, p *pair)) {
+	t.Run(name, func(t *testing.T) { test(t, newPair(t, maxQueue)) })
+	t.Run(name+", polled", func(t *testing.T) { test(t, newPolledPair(t, maxQueue)) })
+}
+
+func newPolledPair(t *testing.T, maxQueue int) *pair {
+	t.Helper()
+	server := newEndpoint(t, Options{QueueBytes: maxQueue}).server
+	if server.poller == nil {
+		t.Skip("sockets cannot be polled here")
+	}
+	client, conn := connected(t)
+	p := &pair{client: client, record: newRecord(), polled: true}
+	p.socket = server.pollForTest(t, conn, p.record)
+	p.ended = func() error {
+		eventually(t, "the socket to end", func() bool { return server.Conns() == 0 })
+		return nil
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return p
+}
+
+// connected returns the two ends of a TCP connection.
+func connected(t *testing.T) (client, conn net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = ln.Close() }()
-	client, err := net.Dial("tcp", ln.Addr().String())
+	client, err = net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := ln.Accept()
+	conn, err = ln.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{client: client, socket: newSocket(conn, maxQueue, time.Now), record: newRecord(), ended: make(chan error, 1)}
-	rd := &reader{socket: p.socket, to: p.record, now: time.Now, maxFrame: protocol.MaxFrameBytes}
+	return client, conn
+}
+
+func newPair(t *testing.T, maxQueue int) *pair {
+	t.Helper()
+	client, conn := connected(t)
+	ended := make(chan error, 1)
+	p := &pair{client: client, record: newRecord(), ended: func() error { return <-ended }}
+	var link *connLink
+	p.socket, link = newConnSocket(conn, maxQueue, time.Now)
+	rd := &connReader{reader: reader{socket: p.socket, to: p.record, now: time.Now, maxFrame: protocol.MaxFrameBytes}, link: link}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -85,13 +121,13 @@ func newPair(t *testing.T, maxQueue int) *pair {
 		if fault, ok := errors.AsType[*closeError](err); ok {
 			p.socket.Close(fault.code, fault.reason)
 		}
-		p.ended <- err
+		ended <- err
 	}()
 	t.Cleanup(func() {
 		_ = client.Close()
 		<-done
 		p.socket.sever()
-		p.socket.flusher.Wait()
+		link.flusher.Wait()
 	})
 	return p
 }
@@ -127,8 +163,7 @@ func (p *pair) closeCode(t *testing.T) (int, string) {
 }
 
 func TestReading(t *testing.T) {
-	t.Run("messages arrive in order, however the bytes are cut", func(t *testing.T) {
-		p := newPair(t, 1<<20)
+	bothPairs(t, "messages arrive in order, however the bytes are cut", 1<<20, func(t *testing.T, p *pair) {
 		stream := bytes.Join([][]byte{
 			clientFrame(true, ws.OpText, "one"), clientFrame(true, ws.OpBinary, "two"), clientFrame(true, ws.OpText, strings.Repeat("3", 70_000)),
 		}, nil)
@@ -142,8 +177,7 @@ func TestReading(t *testing.T) {
 			t.Errorf("got %.40q", got)
 		}
 	})
-	t.Run("fragments are put together, control frames in between are answered", func(t *testing.T) {
-		p := newPair(t, 1<<20)
+	bothPairs(t, "fragments are put together, control frames in between are answered", 1<<20, func(t *testing.T, p *pair) {
 		p.write(t, clientFrame(false, ws.OpText, "he"), clientFrame(true, ws.OpPing, "hi"), clientFrame(false, ws.OpContinuation, "ll"), clientFrame(true, ws.OpContinuation, "o"))
 		if got := p.record.wait(t, 1); got[0] != "text:hello" {
 			t.Errorf("got %q", got)
@@ -152,13 +186,12 @@ func TestReading(t *testing.T) {
 			t.Errorf("got %+v, %v; want a pong", f, err)
 		}
 	})
-	t.Run("the close handshake repeats the client's code", func(t *testing.T) {
-		p := newPair(t, 1<<20)
+	bothPairs(t, "the close handshake repeats the client's code", 1<<20, func(t *testing.T, p *pair) {
 		p.write(t, clientFrame(true, ws.OpClose, "\x0f\xa0bye"))
 		if code, _ := p.closeCode(t); code != 4000 {
 			t.Errorf("code %d, want 4000", code)
 		}
-		if err := <-p.ended; err != nil {
+		if err := p.ended(); err != nil {
 			t.Errorf("reading ended with %v", err)
 		}
 	})
@@ -176,16 +209,14 @@ func TestReading(t *testing.T) {
 		{"a fragmented control frame", clientFrame(false, ws.OpPing, "x"), 1002},
 	}
 	for _, tt := range refusals {
-		t.Run(tt.name+" is refused", func(t *testing.T) {
-			p := newPair(t, 1<<20)
+		bothPairs(t, tt.name+" is refused", 1<<20, func(t *testing.T, p *pair) {
 			p.write(t, tt.in)
 			if code, _ := p.closeCode(t); code != tt.code {
 				t.Errorf("code %d, want %d", code, tt.code)
 			}
 		})
 	}
-	t.Run("[F5] fragments that add up to more than a frame may have", func(t *testing.T) {
-		p := newPair(t, 1<<20)
+	bothPairs(t, "[F5] fragments that add up to more than a frame may have", 1<<20, func(t *testing.T, p *pair) {
 		part := strings.Repeat("x", 1_000_000)
 		p.write(t, clientFrame(false, ws.OpText, part))
 		for range 5 {
@@ -202,8 +233,7 @@ func textMessage(payload string) protocol.Message {
 }
 
 func TestWriting(t *testing.T) {
-	t.Run("frames arrive whole and in order from many writers", func(t *testing.T) {
-		p := newPair(t, 64<<20)
+	bothPairs(t, "frames arrive whole and in order from many writers", 64<<20, func(t *testing.T, p *pair) {
 		const writers, each = 8, 500
 		var wg sync.WaitGroup
 		for range writers {
@@ -228,8 +258,7 @@ func TestWriting(t *testing.T) {
 		}
 		wg.Wait()
 	})
-	t.Run("a client that does not read is closed with 4200 and stalls nobody", func(t *testing.T) {
-		p := newPair(t, 1<<20)
+	bothPairs(t, "a client that does not read is closed with 4200 and stalls nobody", 1<<20, func(t *testing.T, p *pair) {
 		big := textMessage(strings.Repeat("x", 100_000))
 		for range 400 { // 40 MB: more than any socket buffer and the queue
 			p.socket.Send(big)
@@ -241,8 +270,7 @@ func TestWriting(t *testing.T) {
 			t.Errorf("closing %v with %d", closing, cause)
 		}
 	})
-	t.Run("one burst may be larger than the queue, when nothing waits", func(t *testing.T) {
-		p := newPair(t, 1<<10)
+	bothPairs(t, "one burst may be larger than the queue, when nothing waits", 1<<10, func(t *testing.T, p *pair) {
 		var burst []protocol.Message
 		for range 100 {
 			burst = append(burst, textMessage(strings.Repeat("x", 100_000)))
@@ -254,8 +282,7 @@ func TestWriting(t *testing.T) {
 			}
 		}
 	})
-	t.Run("[R3] what follows a large burst does not close a client that reads steadily", func(t *testing.T) {
-		p := newPair(t, 64<<10)
+	bothPairs(t, "[R3] what follows a large burst does not close a client that reads steadily", 64<<10, func(t *testing.T, p *pair) {
 		p.socket.Send(textMessage(strings.Repeat("x", 20_000_000)))
 		p.socket.Send(textMessage("heartbeat"))
 		for _, want := range []int{20_000_000, len("heartbeat")} {
@@ -264,8 +291,7 @@ func TestWriting(t *testing.T) {
 			}
 		}
 	})
-	t.Run("[R7] pings of a client that does not read are not answered for ever", func(t *testing.T) {
-		p := newPair(t, 64<<10)
+	bothPairs(t, "[R7] pings of a client that does not read are not answered for ever", 64<<10, func(t *testing.T, p *pair) {
 		p.socket.Send(textMessage(strings.Repeat("x", 20_000_000))) // more than the kernel takes
 		for range 10_000 {
 			p.socket.control(ws.OpPong, bytes.Repeat([]byte("x"), 125))
@@ -276,8 +302,7 @@ func TestWriting(t *testing.T) {
 			t.Errorf("closing %v with %d bytes queued", p.socket.closing, p.socket.queued)
 		}
 	})
-	t.Run("Close sends its code behind what was queued, and nothing follows", func(t *testing.T) {
-		p := newPair(t, 1<<20)
+	bothPairs(t, "Close sends its code behind what was queued, and nothing follows", 1<<20, func(t *testing.T, p *pair) {
 		p.socket.Send(textMessage("last"))
 		p.socket.Close(protocol.CloseRestart, "restart drainMs=1000")
 		p.socket.Send(textMessage("never"))
@@ -289,7 +314,7 @@ func TestWriting(t *testing.T) {
 			t.Errorf("%d %q", code, reason)
 		}
 		_ = p.client.Close()
-		if err := <-p.ended; !errors.Is(err, io.EOF) && err == nil {
+		if err := p.ended(); err == nil && !p.polled {
 			t.Errorf("reading ended with %v", err)
 		}
 	})

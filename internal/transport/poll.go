@@ -1,0 +1,443 @@
+//go:build linux || darwin
+
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/chorale-rt/chorale/internal/limit"
+	"github.com/chorale-rt/chorale/internal/session"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// A poller waits for many sockets in one goroutine: an idle one has no goroutine
+// of its own and no buffer. It waits for the kernel's queue of events the way Go
+// waits for any descriptor, so no thread is held, and a queue that is never
+// empty is emptied without waiting.
+type poller struct {
+	file    *os.File // the kernel's queue
+	queue   int      // its descriptor
+	closing chan struct{}
+	once    sync.Once
+	running sync.WaitGroup // run, and those who work
+
+	jobs    chan *polled // to those who wait for work
+	waiting atomic.Int32 // how many these are
+
+	mu      sync.RWMutex // guards the following
+	sockets []*polled    // by descriptor
+}
+
+func newPoller() (*poller, error) {
+	queue, err := openQueue()
+	if err != nil {
+		return nil, fmt.Errorf("open a queue of events: %w", err)
+	}
+	if err := unix.SetNonblock(queue, true); err != nil { // so that os.NewFile lets Go poll it
+		_ = unix.Close(queue) // the first error is the one that counts
+		return nil, fmt.Errorf("open a queue of events: %w", err)
+	}
+	p := &poller{
+		file: os.NewFile(uintptr(queue), "events"), queue: queue,
+		closing: make(chan struct{}), jobs: make(chan *polled),
+	}
+	raw, err := p.file.SyscallConn()
+	if err != nil {
+		_ = p.file.Close() // likewise
+		return nil, fmt.Errorf("open a queue of events: %w", err)
+	}
+	p.running.Go(func() { p.run(raw) })
+	return p, nil
+}
+
+// run wakes sockets until the poller is closed.
+func (p *poller) run(raw syscall.RawConn) {
+	var events eventList
+	var ready []*polled
+	_ = raw.Read(func(uintptr) bool { // ends with the file
+		for {
+			n := events.wait(p.queue)
+			ready = p.find(&events, n, ready[:0])
+			for i, c := range ready {
+				c.wake()
+				ready[i] = nil
+			}
+			if n < len(events) {
+				return false
+			}
+		}
+	})
+}
+
+// find returns the sockets of n events. One that has ended meanwhile, and whose
+// descriptor is another's now, makes that one look in vain.
+func (p *poller) find(events *eventList, n int, ready []*polled) []*polled {
+	if n <= 0 {
+		return ready
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for i := range n {
+		fd, hangup := events.at(i)
+		if fd >= len(p.sockets) || p.sockets[fd] == nil {
+			continue
+		}
+		c := p.sockets[fd]
+		if hangup {
+			c.hangup.Store(true)
+		}
+		ready = append(ready, c)
+	}
+	return ready
+}
+
+// add begins to wait for a socket.
+func (p *poller) add(c *polled) error {
+	p.mu.Lock()
+	for len(p.sockets) <= c.fd {
+		p.sockets = append(p.sockets, nil)
+	}
+	p.sockets[c.fd] = c
+	p.mu.Unlock()
+	return watchReads(p.queue, c.fd)
+}
+
+// remove must come before the descriptor is closed.
+func (p *poller) remove(c *polled) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.fd < len(p.sockets) && p.sockets[c.fd] == c {
+		p.sockets[c.fd] = nil
+	}
+}
+
+// close ends the poller, behind its sockets. Idempotent; nil has nothing to end.
+func (p *poller) close() {
+	if p == nil {
+		return
+	}
+	p.once.Do(func() {
+		close(p.closing)
+		_ = p.file.Close() // nothing is lost by it
+	})
+	p.running.Wait()
+}
+
+// maxSpare is how many goroutines wait for work at most. They keep their
+// stacks, which a new one would have to grow: serving a frame goes deep.
+const maxSpare = 64
+
+// employ has somebody work for a socket, now.
+func (p *poller) employ(c *polled) {
+	select {
+	case p.jobs <- c:
+	default: // all are busy, perhaps waiting for the engine
+		p.running.Go(func() {
+			for c := c; c != nil; c = p.next() {
+				c.work()
+			}
+		})
+	}
+}
+
+// next waits for work; nil when there are enough who do.
+func (p *poller) next() *polled {
+	defer p.waiting.Add(-1)
+	if p.waiting.Add(1) > maxSpare {
+		return nil
+	}
+	select {
+	case c := <-p.jobs:
+		return c
+	case <-p.closing:
+		return nil
+	}
+}
+
+func (s *Server) openPoller() *poller {
+	p, err := newPoller()
+	if err != nil {
+		s.opts.Logger.Warn("sockets cannot be polled; each has a goroutine", "cause", err)
+		return nil
+	}
+	return p
+}
+
+// detach takes the descriptor away from a conn, which is closed by it. It is
+// false, and the conn as it was, when it has none of its own.
+func detach(conn net.Conn) (fd int, ok bool) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return 0, false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var dupErr error
+	err = raw.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	if err != nil || dupErr != nil {
+		return 0, false
+	}
+	_ = conn.Close() // the connection goes on under the other descriptor
+	return fd, true
+}
+
+// polled is a socket that the poller waits for. When there is something to do
+// for it one goroutine of the poller's does that.
+type polled struct {
+	socket
+	server  *Server
+	session *session.Session
+	ticket  limit.Ticket
+	fd      int // closed by end, and only then
+
+	working atomic.Uint32 // idle, busy or again
+	hangup  atomic.Bool   // the end is near: read until it is there
+
+	// Of the goroutine that works.
+	reader   reader
+	draining bool // the client broke the protocol: what it sends is not looked at
+
+	// Guarded by the socket's lock.
+	watchesWrites bool
+	ended         bool // nothing may be done with fd any more
+	lingering     *time.Timer
+}
+
+const (
+	idle  uint32 = iota
+	busy         // a goroutine works
+	again        // and has to look once more
+)
+
+// servePolled serves a detached socket until it ends, and returns at once.
+func (s *Server) servePolled(fd int, version protocol.Version, token string, ticket limit.Ticket) {
+	c := &polled{server: s, ticket: ticket, fd: fd}
+	c.init(c, s.opts.QueueBytes, s.opts.Deps.Now)
+	c.session = session.New(s.opts.Deps, c, version, token)
+	c.reader = s.reader(&c.socket, c.session)
+	if !s.add(c, c.session) {
+		c.Close(protocol.CloseRestart, "the server is shutting down")
+		c.finish()
+		return
+	}
+	if err := s.poller.add(c); err != nil {
+		s.opts.Logger.Warn("a socket cannot be polled", "cause", err)
+		c.sever()
+	}
+}
+
+// wake makes somebody look at the socket.
+func (c *polled) wake() {
+	for {
+		switch {
+		case c.working.CompareAndSwap(idle, busy):
+			c.server.poller.employ(c)
+			return
+		case c.working.CompareAndSwap(busy, again), c.working.Load() == again:
+			return
+		}
+	}
+}
+
+// work does what there is to do, and lets others have their turn in between.
+func (c *polled) work() {
+	for {
+		switch c.step() {
+		case stepOver:
+			c.end()
+			return // and is busy for ever
+		case stepMore:
+			runtime.Gosched()
+		case stepDone:
+			if c.working.CompareAndSwap(busy, idle) {
+				return
+			}
+			c.working.Store(busy)
+		}
+	}
+}
+
+// step is what came of one turn.
+type step uint8
+
+const (
+	stepDone step = iota // nothing is left to be done
+	stepMore             // there may be
+	stepOver             // the connection has ended
+)
+
+// readsPerTurn is after how many reads another socket's goroutine may run.
+const readsPerTurn = 4
+
+// step writes what waits and reads what is there.
+func (c *polled) step() step {
+	c.flush()
+	for range readsPerTurn {
+		buf := buffers.Get().(*[]byte)
+		n, err := readNow(c.fd, (*buf)[:readSize])
+		if n > 0 && !c.draining {
+			err = c.handle((*buf)[:n])
+		}
+		buffers.Put(buf)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return stepDone
+		case err != nil, n == 0:
+			return stepOver
+		case n < readSize && !c.hangup.Load():
+			return stepDone // there was no more; what comes from now on is another event
+		}
+	}
+	return stepMore
+}
+
+// handle handles what was read; an error when the connection has ended.
+func (c *polled) handle(read []byte) error {
+	err := c.reader.handle(read)
+	if fault, ok := errors.AsType[*closeError](err); ok {
+		c.server.fault(&c.socket, fault)
+		c.draining = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if pause := c.reader.owed(); pause > 0 {
+		time.Sleep(pause) // what the client sends meanwhile fills its buffers, not ours
+	}
+	return nil
+}
+
+// end ends the connection behind its last step.
+func (c *polled) end() {
+	defer c.server.wg.Done()
+	c.server.poller.remove(c)
+	c.finish()
+}
+
+// finish ends the session and gives the descriptor back.
+func (c *polled) finish() {
+	c.session.Close()
+	c.mu.Lock()
+	c.closing, c.flushing, c.ended, c.queue = true, false, true, nil
+	if c.lingering != nil {
+		c.lingering.Stop()
+	}
+	c.mu.Unlock()
+	_ = unix.Close(c.fd) // there is nobody to tell
+	c.server.leave(c, c.ticket)
+}
+
+// flush writes of the queue what the kernel takes.
+func (c *polled) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.flushing || c.ended {
+		return
+	}
+	for len(c.queue) > 0 {
+		n, err := unix.Writev(c.fd, c.queue[:min(len(c.queue), maxVector)])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return // there will be an event
+		case err != nil:
+			c.failLocked()
+			return
+		default:
+			c.dropLocked(n)
+		}
+	}
+	c.flushedLocked()
+}
+
+// maxVector is how many frames are handed to the kernel at once (UIO_MAXIOV is
+// 1,024 on both systems).
+const maxVector = 256
+
+// dropLocked takes bytes that were written off the queue.
+func (c *polled) dropLocked(n int) {
+	c.tookLocked(n)
+	for n > 0 {
+		first := c.queue[0]
+		if n < len(first) {
+			c.queue[0] = first[n:]
+			return
+		}
+		n -= len(first)
+		c.queue[0] = nil
+		c.queue = c.queue[1:]
+	}
+}
+
+// writeNow implements link.
+func (c *polled) writeNow(b []byte) (n int, err error) {
+	if c.ended {
+		return 0, net.ErrClosed
+	}
+	for n < len(b) {
+		took, err := unix.Write(c.fd, b[n:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return n, nil
+		case err != nil:
+			return n, err
+		default:
+			n += took
+		}
+	}
+	return n, nil
+}
+
+// drainLater implements link: an event says when the kernel takes more.
+func (c *polled) drainLater(*socket) {
+	if c.watchesWrites {
+		return
+	}
+	if err := watchWrites(c.server.poller.queue, c.fd); err != nil {
+		c.failLocked()
+		return
+	}
+	c.watchesWrites = true
+}
+
+// linger implements link.
+func (c *polled) linger() {
+	if c.lingering == nil && !c.ended {
+		c.lingering = time.AfterFunc(lingerFor, c.sever)
+	}
+}
+
+// cut implements link.
+func (c *polled) cut() {
+	c.flushing = false
+	if c.ended {
+		return
+	}
+	_ = unix.Shutdown(c.fd, unix.SHUT_RDWR) // it may have been cut by the client already
+	c.hangup.Store(true)
+	c.wake()
+}
+
+// readNow reads what is there; unix.EAGAIN when that is nothing.
+func readNow(fd int, b []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, b)
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,21 @@
+//go:build !linux && !darwin
+
+package transport
+
+import (
+	"net"
+
+	"github.com/chorale-rt/chorale/internal/limit"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// poller is not there on this system: each socket has a goroutine.
+type poller struct{}
+
+func (s *Server) openPoller() *poller { return nil }
+
+func (p *poller) close() {}
+
+func detach(net.Conn) (fd int, ok bool) { return 0, false }
+
+func (s *Server) servePolled(int, protocol.Version, string, limit.Ticket) {}

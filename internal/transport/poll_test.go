@@ -1,0 +1,120 @@
+//go:build linux || darwin
+
+package transport
+
+import (
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/chorale-rt/chorale/internal/limit"
+	"github.com/chorale-rt/chorale/internal/session"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// pollForTest serves a conn as a polled socket whose frames go to a receiver.
+func (s *Server) pollForTest(t *testing.T, conn net.Conn, to Receiver) *socket {
+	t.Helper()
+	fd, ok := detach(conn)
+	if !ok {
+		t.Fatal("the conn has no descriptor")
+	}
+	s.enter()
+	c := &polled{server: s, ticket: limit.Ticket{}, fd: fd}
+	c.init(c, s.opts.QueueBytes, s.opts.Deps.Now)
+	c.session = session.New(s.opts.Deps, c, protocol.V2, "x")
+	c.reader = s.reader(&c.socket, to)
+	if !s.add(c, c.session) {
+		t.Fatal("the server is closed")
+	}
+	if err := s.poller.add(c); err != nil {
+		t.Fatal(err)
+	}
+	return &c.socket
+}
+
+func TestPolling(t *testing.T) {
+	t.Run("what arrives together with the end is handled before it", func(t *testing.T) {
+		p := newPolledPair(t, 1<<20)
+		p.write(t, clientFrame(true, 1, "last words"))
+		if err := p.client.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.record.wait(t, 1); got[0] != "text:last words" {
+			t.Errorf("got %q", got)
+		}
+		if err := p.ended(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("a receiver that waits keeps no other socket waiting", func(t *testing.T) {
+		server := newEndpoint(t, Options{}).server
+		held, release := stuck{make(chan struct{}, 1)}, make(chan struct{})
+		slowClient, slowConn := connected(t)
+		server.pollForTest(t, slowConn, receiverFunc(func() { held.entered <- struct{}{}; <-release }))
+		quickClient, quickConn := connected(t)
+		quick := newRecord()
+		server.pollForTest(t, quickConn, quick)
+		if _, err := slowClient.Write(clientFrame(true, 1, "x")); err != nil {
+			t.Fatal(err)
+		}
+		<-held.entered
+		if _, err := quickClient.Write(clientFrame(true, 1, "y")); err != nil {
+			t.Fatal(err)
+		}
+		quick.wait(t, 1)
+		close(release)
+		_ = slowClient.Close()
+		_ = quickClient.Close()
+	})
+	t.Run("an idle socket has no goroutine", func(t *testing.T) {
+		server := newEndpoint(t, Options{}).server
+		before := runtime.NumGoroutine()
+		rec := newRecord()
+		var clients []net.Conn
+		for range 3 * maxSpare {
+			client, conn := connected(t)
+			server.pollForTest(t, conn, rec)
+			clients = append(clients, client)
+			if _, err := client.Write(clientFrame(true, 1, "x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rec.wait(t, len(clients))
+		eventually(t, "no more than the spare goroutines to be left", func() bool { return runtime.NumGoroutine() <= before+maxSpare })
+		for _, c := range clients {
+			_ = c.Close()
+		}
+	})
+	t.Run("a socket that ends while it is written to is let go of", func(t *testing.T) {
+		for range 50 {
+			p := newPolledPair(t, 1<<20)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for range 200 {
+					p.socket.Send(textMessage("x"))
+				}
+			}()
+			_ = p.client.Close()
+			<-done
+			p.socket.sever()
+			if err := p.ended(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	t.Run("a server that was shut down has no poller left, whoever asks twice", func(t *testing.T) {
+		e := newEndpoint(t, Options{})
+		e.server.Shutdown(t.Context(), time.Second)
+		e.server.Shutdown(t.Context(), time.Second)
+		e.server.poller.running.Wait()
+	})
+}
+
+type stuck struct{ entered chan struct{} }
+
+type receiverFunc func()
+
+func (f receiverFunc) Receive(bool, []byte) { f() }
