@@ -126,4 +126,20 @@ func TestConcurrency(t *testing.T) {
 		}
 		leave()
 	})
+	t.Run("[R7] a record that nobody waits for any more leaves no turn behind", func(t *testing.T) {
+		g := newGate()
+		first, err := g.enter(context.Background(), "room", "r/notes/r1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := g.enter(context.Background(), "room", "r/notes/r2") // another record waits for nobody
+		if err != nil {
+			t.Fatal(err)
+		}
+		first()
+		other()
+		if len(g.turns) != 0 {
+			t.Errorf("%d turns are left", len(g.turns))
+		}
+	})
 }
