@@ -115,7 +115,7 @@ func (s *Session) expire() {
 	if s.closed {
 		return
 	}
-	for _, sub := range s.subs {
+	for _, sub := range s.joined() {
 		if _, err := s.deps.Verifier.Verify(sub.token); err != nil {
 			s.reject(sub, err)
 			continue

@@ -119,7 +119,7 @@ func (s *Session) recheck(judge func(*auth.Identity) error) {
 	if s.closed {
 		return
 	}
-	for _, sub := range s.subs {
+	for _, sub := range s.joined() {
 		if err := judge(sub.identity); err != nil {
 			s.reject(sub, err)
 		}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -198,11 +201,19 @@ func (s *Session) Close() {
 	if s.slot != nil {
 		s.slot.Stop()
 	}
-	for _, sub := range s.subs {
+	for _, sub := range s.joined() {
 		s.drop(sub)
 	}
 	s.deps.Registry.remove(s)
 	s.deps.Metrics.SessionClosed()
+}
+
+// joined returns the memberships by topic: what is done to all of them is done in
+// the same order every time.
+func (s *Session) joined() []*subscription {
+	out := slices.Collect(maps.Values(s.subs))
+	slices.SortFunc(out, func(a, b *subscription) int { return strings.Compare(a.topic, b.topic) })
+	return out
 }
 
 // Announce tells every joined channel that the server wants the client to
@@ -210,8 +221,8 @@ func (s *Session) Close() {
 func (s *Session) Announce() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for topic := range s.subs {
-		s.conn.Send(protocol.EncodeText(s.version, "", "", topic, protocol.EventSystem,
+	for _, sub := range s.joined() {
+		s.conn.Send(protocol.EncodeText(s.version, "", "", sub.topic, protocol.EventSystem,
 			[]byte(`{"extension":"system","status":"ok","message":"Server requested disconnect"}`)))
 	}
 }

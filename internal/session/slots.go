@@ -62,7 +62,7 @@ func (s *Session) deliverPending() {
 		return
 	}
 	s.slotDue = 0
-	for _, sub := range s.subs {
+	for _, sub := range s.joined() {
 		if sub.pending == nil {
 			continue
 		}
