@@ -7,6 +7,8 @@
 ADDR     ?= 127.0.0.1:4000
 DATA     ?= ./chorale-data
 FUZZTIME ?= 10s
+SOAK     ?= 10000000
+SEED     ?= $(shell date +%j)000
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 sources    = $(shell find $(1) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test/*' -not -path '*/e2e/*')
@@ -92,6 +94,11 @@ test-clients: bin/chorale conformance/clients/$(installed) ## Unmodified supabas
 test-e2e: bin/chorale ## The app in two real browsers against the binary.
 	@scripts/need chromium
 	cd web/notes && $(node_tests) e2e/*.test.mjs
+
+.PHONY: soak
+soak: ## The long form of the simulation: 10,000,000 steps (SOAK), from a seed that differs each day (SEED).
+	@scripts/need go
+	go test ./internal/sim -run 'TestSoak$$' -sim.soak=$(SOAK) -sim.seed=$(SEED) -timeout 4h -v
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s).

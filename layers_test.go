@@ -16,11 +16,11 @@ import (
 // before its own. ARCHITECTURE.md says what each is for.
 var layers = [][]string{
 	{"protocol", "internal/engine", "internal/auth", "internal/limit", "internal/metrics", "web/notes"},
-	{"internal/engine/chanlog", "internal/engine/enginetest", "internal/presence", "internal/collection"},
+	{"internal/engine/chanlog", "internal/engine/enginetest", "internal/presence", "internal/collection", "internal/linear"},
 	{"internal/engine/embedded", "internal/hub", "internal/policy", "internal/bench"},
 	{"internal/session", "internal/httpapi"},
 	{"internal/transport"},
-	{"internal/server"},
+	{"internal/server", "internal/sim"},
 	{"cmd/chorale"},
 }
 

@@ -28,7 +28,9 @@
 //     Options' tombstone age. Other entries stay for the channel's Retention,
 //     or longer when their append said so (Write.Keep). Read says ErrTruncated instead of leaving out an entry that set no key.
 //   - E7: a log that lost entries has a new epoch. Positions of another epoch
-//     are refused with ErrEpoch, positions ahead of the log with ErrFuture.
+//     are refused with ErrEpoch, positions ahead of the log with ErrFuture. A node
+//     among several that has not heard of a position yet asks the log before it
+//     says so.
 //   - E8: back-pressure is an error (ErrOverloaded), never unbounded memory. A
 //     store that cannot be written refuses appends with ErrUnavailable; what it
 //     acknowledged before stays readable.

@@ -53,6 +53,9 @@ type Engine interface {
 
 	// PutLease sets the small value that a holder has in a channel; DropLease
 	// removes it. Watchers see both. A lease vanishes with the node that put it.
+	// DropLease is final whatever can be reached at the moment: nobody asks again
+	// for a holder that is gone, so a node that is cut off from others tells them
+	// when it can.
 	PutLease(ctx context.Context, channel, holder string, value []byte) error
 	DropLease(ctx context.Context, channel, holder string) error
 	// Leases returns the leases of a channel, ordered by holder.

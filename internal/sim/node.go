@@ -1,0 +1,561 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+)
+
+// node is one node's view of a shared log, and an engine.Engine of its own. What
+// it shows is a prefix of the log: everything that it has acknowledged, been
+// asked about by position, or heard of through its feeds.
+type node struct {
+	log  *sharedLog
+	name string
+
+	// Guarded by log.mu.
+	feeds  map[string]*feed
+	cut    bool   // off from the log
+	drops  []drop // of leases, which the log has not heard of while cut off
+	closed bool
+	// relaxed: what others append waits for pump. Else it is heard of at once.
+	relaxed bool
+	// loseAnswer makes the next append succeed without its author being told.
+	loseAnswer bool
+}
+
+var _ engine.Engine = (*node)(nil)
+
+// join adds a node to the cluster.
+func (l *sharedLog) join(name string, relaxed bool) *node {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := &node{log: l, name: name, feeds: make(map[string]*feed), relaxed: relaxed}
+	l.nodes = append(l.nodes, n)
+	return n
+}
+
+// drop is a lease that its node has given up.
+type drop struct{ channel, holder string }
+
+// sever cuts a node off from the log: what was on its way is lost.
+func (n *node) sever() {
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	n.cut = true
+	for _, f := range n.feeds {
+		f.news = nil
+	}
+}
+
+// heal ends that. Leases belong to their node, so that giving one up does not
+// fail because the log cannot be reached: the log hears of it now.
+func (n *node) heal() {
+	n.log.mu.Lock()
+	n.cut = false
+	drops := n.drops
+	n.drops = nil
+	n.log.mu.Unlock()
+	for _, d := range drops {
+		n.log.mu.Lock()
+		n.dropLease(d.channel, d.holder)
+		n.log.mu.Unlock()
+		n.settle(d.channel)
+	}
+}
+
+func (n *node) dropLease(channel, holder string) {
+	c := n.log.channel(channel)
+	if _, held := c.leases[holder]; held {
+		delete(c.leases, holder)
+		n.log.tell(channel, news{lease: &engine.LeaseEvent{Holder: holder}})
+	}
+}
+
+// feed is what a node hears of one channel that is watched there.
+type feed struct {
+	node    *node
+	channel string
+
+	delivering sync.Mutex // held while watchers are handed something; taken before log.mu
+
+	// Guarded by log.mu.
+	epoch    string
+	applied  uint64 // the prefix that this node shows
+	leases   map[string][]byte
+	news     []news
+	watchers []*watcher
+}
+
+// news is one thing on its way to a node.
+type news struct {
+	offset uint64 // of an entry
+	sent   *engine.Entry
+	lease  *engine.LeaseEvent
+}
+
+type watcher struct {
+	sink    func([]engine.Event)
+	stopped bool // guarded by log.mu
+}
+
+// tell puts news on the way to every node that watches the channel.
+func (l *sharedLog) tell(channel string, n news) {
+	for _, node := range l.nodes {
+		if f := node.feeds[channel]; f != nil && !node.cut {
+			f.news = append(f.news, n)
+		}
+	}
+}
+
+// settle lets a feed and its own node catch up after a call of its own, and the
+// other nodes unless their news take time. The log is not locked.
+func (n *node) settle(channel string) {
+	n.log.mu.Lock()
+	var behind []*feed
+	for _, other := range n.log.nodes {
+		if f := other.feeds[channel]; f != nil && (other == n || !other.relaxed) {
+			behind = append(behind, f)
+		}
+	}
+	n.log.mu.Unlock()
+	for _, f := range behind {
+		f.deliver(-1)
+		if f.node == n {
+			f.repair()
+		}
+	}
+}
+
+// deliver hands the next count news to the watchers; all of them when count is
+// negative. An entry that does not follow what the node has makes it read what
+// is missing first.
+func (f *feed) deliver(count int) {
+	f.delivering.Lock()
+	defer f.delivering.Unlock()
+	l := f.node.log
+	l.mu.Lock()
+	if count < 0 || count > len(f.news) {
+		count = len(f.news)
+	}
+	list := f.news[:count]
+	f.news = slices.Clone(f.news[count:])
+	var events []engine.Event
+	for _, n := range list {
+		events = append(events, f.apply(n)...)
+	}
+	f.hand(events)
+}
+
+// hand unlocks the log and calls the watchers.
+func (f *feed) hand(events []engine.Event) {
+	watchers := slices.DeleteFunc(slices.Clone(f.watchers), func(w *watcher) bool { return w.stopped })
+	f.node.log.mu.Unlock()
+	if len(events) == 0 {
+		return
+	}
+	for _, w := range watchers {
+		w.sink(events)
+	}
+}
+
+func (f *feed) apply(n news) []engine.Event {
+	switch {
+	case n.sent != nil:
+		return []engine.Event{{Entry: n.sent}}
+	case n.lease != nil:
+		return f.applyLease(*n.lease)
+	case f.node.log.faults.Reorders && f.applied > 0 && n.offset == f.applied+2:
+		e := f.entry(n.offset)
+		missed := f.entry(n.offset - 1)
+		f.applied = n.offset
+		return append(e, missed...)
+	case f.node.log.faults.NoRepair:
+		f.applied = max(f.applied, n.offset)
+		return f.entry(n.offset)
+	}
+	return f.upTo(n.offset)
+}
+
+// upTo applies the entries up to an offset.
+func (f *feed) upTo(offset uint64) (events []engine.Event) {
+	for f.applied < offset {
+		f.applied++
+		events = append(events, f.entry(f.applied)...)
+	}
+	return events
+}
+
+func (f *feed) entry(offset uint64) []engine.Event {
+	c := f.node.log.channel(f.channel)
+	if c.epoch != f.epoch || offset > c.head() {
+		return nil
+	}
+	e := c.at(offset).Entry
+	return []engine.Event{{Entry: &e}}
+}
+
+func (f *feed) applyLease(ev engine.LeaseEvent) []engine.Event {
+	if ev.Value == nil {
+		if _, held := f.leases[ev.Holder]; !held {
+			return nil
+		}
+		delete(f.leases, ev.Holder)
+	} else {
+		f.leases[ev.Holder] = ev.Value
+	}
+	return []engine.Event{{Lease: &ev}}
+}
+
+// repair compares the feed with the log, as a node does from time to time and
+// when it has reason to: it finds what got lost on the way.
+func (f *feed) repair() {
+	f.delivering.Lock()
+	defer f.delivering.Unlock()
+	l := f.node.log
+	l.mu.Lock()
+	if f.node.cut || len(f.news) > 0 || l.faults.NoRepair {
+		l.mu.Unlock()
+		return
+	}
+	c := l.channel(f.channel)
+	events := f.upTo(c.head())
+	for _, holder := range sortedKeys(f.leases) {
+		if _, held := c.leases[holder]; !held {
+			events = append(events, f.applyLease(engine.LeaseEvent{Holder: holder})...)
+		}
+	}
+	for _, holder := range sortedKeys(c.leases) {
+		if value := c.leases[holder].value; string(f.leases[holder]) != string(value) || f.leases[holder] == nil {
+			events = append(events, f.applyLease(engine.LeaseEvent{Holder: holder, Value: value})...)
+		}
+	}
+	f.hand(events)
+}
+
+// catchUp makes a node show everything that was appended so far, or says why it
+// cannot.
+func (n *node) catchUp(channel string) error {
+	n.log.mu.Lock()
+	cut, f := n.cut, n.feeds[channel]
+	n.log.mu.Unlock()
+	if cut {
+		return engine.ErrUnavailable
+	}
+	if f != nil {
+		f.deliver(-1)
+		f.repair()
+	}
+	return nil
+}
+
+// shown returns the log of a channel and how much of it the node shows. The log
+// is locked when the error is nil.
+func (n *node) shown(ctx context.Context, channel string) (c *logChannel, upTo uint64, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	n.log.mu.Lock()
+	switch f := n.feeds[channel]; {
+	case n.closed:
+		err = engine.ErrClosed
+	case channel == "" || strings.IndexByte(channel, 0) >= 0:
+		err = errors.New("a channel's name is not empty and has no NUL")
+	case f != nil:
+		c, upTo = n.log.channel(channel), f.applied
+	case n.cut:
+		err = engine.ErrUnavailable
+	default:
+		c = n.log.channel(channel)
+		upTo = c.head()
+	}
+	if err != nil {
+		n.log.mu.Unlock()
+		return nil, 0, err
+	}
+	c.expire(n.log.now().UnixMilli(), n.log.tombstoneAge)
+	return c, upTo, nil
+}
+
+// Append implements engine.Engine.
+func (n *node) Append(ctx context.Context, channel string, w engine.Write) (engine.Receipt, error) {
+	if _, _, err := n.shown(ctx, channel); err != nil {
+		return engine.Receipt{}, fmt.Errorf("append %s: %w", channel, err)
+	}
+	if n.cut {
+		n.log.mu.Unlock()
+		return engine.Receipt{}, fmt.Errorf("append %s: %w", channel, engine.ErrUnavailable)
+	}
+	receipt, entry, err := n.log.append(channel, w)
+	if entry != nil {
+		n.log.tell(channel, news{offset: entry.Offset})
+	}
+	lost := n.loseAnswer && entry != nil
+	n.loseAnswer = n.loseAnswer && !lost
+	n.log.mu.Unlock()
+	if lost {
+		return engine.Receipt{}, fmt.Errorf("append %s: %w: %w", channel, context.DeadlineExceeded, errLostAnswer)
+	}
+	n.settle(channel) // also after a conflict or a repeat: what it speaks of can be read
+	if err != nil {
+		return engine.Receipt{}, fmt.Errorf("append %s: %w", channel, err)
+	}
+	return receipt, nil
+}
+
+// Read implements engine.Engine.
+func (n *node) Read(ctx context.Context, channel string, after engine.Position, limit int) ([]engine.Entry, error) {
+	c, upTo, err := n.shown(ctx, channel)
+	if err == nil && after.Offset > upTo && (after.Epoch == "" || after.Epoch == c.epoch) && !n.log.faults.StaleFuture {
+		// Ahead of what this node has seen is not ahead of the log.
+		n.log.mu.Unlock()
+		if err := n.catchUp(channel); err != nil {
+			return nil, fmt.Errorf("read %s: %w", channel, err)
+		}
+		c, upTo, err = n.shown(ctx, channel)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", channel, err)
+	}
+	defer n.log.mu.Unlock()
+	switch {
+	case after.Epoch != "" && after.Epoch != c.epoch:
+		return nil, engine.ErrEpoch
+	case after.Offset > upTo:
+		return nil, engine.ErrFuture
+	case after.Offset < c.lostUnkeyed && !n.log.faults.NoTruncation:
+		return nil, engine.ErrTruncated
+	}
+	if limit <= 0 {
+		limit = 1000
+	}
+	out := c.read(after.Offset, upTo, limit)
+	if n.log.faults.SkipsLast && len(out) > 0 && len(out) < limit {
+		out = out[:len(out)-1]
+	}
+	return out, nil
+}
+
+// Since implements engine.Engine.
+func (n *node) Since(ctx context.Context, channel string, unixMs int64, limit int) ([]engine.Entry, error) {
+	c, upTo, err := n.shown(ctx, channel)
+	if err != nil {
+		return nil, fmt.Errorf("since %s: %w", channel, err)
+	}
+	defer n.log.mu.Unlock()
+	out := slices.DeleteFunc(c.read(0, upTo, len(c.entries)), func(e engine.Entry) bool { return e.Time < unixMs })
+	if limit <= 0 {
+		limit = 1000
+	}
+	return out[max(0, len(out)-limit):], nil
+}
+
+// State implements engine.Engine.
+func (n *node) State(ctx context.Context, channel, prefix string, after uint64) (engine.Position, []engine.Value, error) {
+	c, upTo, err := n.shown(ctx, channel)
+	if err == nil && after > upTo {
+		n.log.mu.Unlock()
+		if err := n.catchUp(channel); err != nil {
+			return engine.Position{}, nil, fmt.Errorf("state %s: %w", channel, err)
+		}
+		c, upTo, err = n.shown(ctx, channel)
+	}
+	if err != nil {
+		return engine.Position{}, nil, fmt.Errorf("state %s: %w", channel, err)
+	}
+	defer n.log.mu.Unlock()
+	values, err := c.state(prefix, after, upTo, n.log.now().UnixMilli(), n.log.tombstoneAge)
+	if err != nil {
+		return engine.Position{}, nil, fmt.Errorf("state %s: %w", channel, err)
+	}
+	return engine.Position{Epoch: c.epoch, Offset: upTo}, values, nil
+}
+
+// Get implements engine.Engine.
+func (n *node) Get(ctx context.Context, channel, key string) (engine.Value, error) {
+	c, upTo, err := n.shown(ctx, channel)
+	if err != nil {
+		return engine.Value{}, fmt.Errorf("get %s: %w", channel, err)
+	}
+	defer n.log.mu.Unlock()
+	return c.get(key, upTo, n.log.now().UnixMilli(), n.log.tombstoneAge), nil
+}
+
+// Head implements engine.Engine.
+func (n *node) Head(ctx context.Context, channel string) (engine.Position, error) {
+	c, upTo, err := n.shown(ctx, channel)
+	if err != nil {
+		return engine.Position{}, fmt.Errorf("head %s: %w", channel, err)
+	}
+	defer n.log.mu.Unlock()
+	return engine.Position{Epoch: c.epoch, Offset: upTo}, nil
+}
+
+// Watch implements engine.Engine.
+func (n *node) Watch(ctx context.Context, channel string, sink func([]engine.Event)) (engine.Position, func(), error) {
+	f, err := n.feed(ctx, channel)
+	if err != nil {
+		return engine.Position{}, nil, fmt.Errorf("watch %s: %w", channel, err)
+	}
+	f.delivering.Lock()
+	defer f.delivering.Unlock()
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	w := &watcher{sink: sink}
+	f.watchers = append(slices.Clip(f.watchers), w)
+	stop := func() {
+		n.log.mu.Lock()
+		defer n.log.mu.Unlock()
+		if w.stopped {
+			return
+		}
+		w.stopped = true
+		f.watchers = slices.DeleteFunc(slices.Clone(f.watchers), func(x *watcher) bool { return x == w })
+		if len(f.watchers) == 0 && n.feeds[channel] == f {
+			delete(n.feeds, channel)
+		}
+	}
+	return engine.Position{Epoch: f.epoch, Offset: f.applied}, stop, nil
+}
+
+// feed returns the feed of a channel, beginning it at the head of the log.
+func (n *node) feed(ctx context.Context, channel string) (*feed, error) {
+	c, upTo, err := n.shown(ctx, channel)
+	if err != nil {
+		return nil, err
+	}
+	defer n.log.mu.Unlock()
+	f := n.feeds[channel]
+	if f == nil {
+		f = &feed{node: n, channel: channel, epoch: c.epoch, applied: upTo, leases: make(map[string][]byte)}
+		for holder, l := range c.leases {
+			f.leases[holder] = l.value
+		}
+		n.feeds[channel] = f
+	}
+	return f, nil
+}
+
+// Send implements engine.Engine.
+func (n *node) Send(ctx context.Context, channel string, e engine.Entry) error {
+	if _, _, err := n.shown(ctx, channel); err != nil {
+		return fmt.Errorf("send %s: %w", channel, err)
+	}
+	e.Offset, e.Prev = 0, 0
+	if e.Time == 0 {
+		e.Time = n.log.now().UnixMilli()
+	}
+	n.log.tell(channel, news{sent: &e})
+	n.log.mu.Unlock()
+	n.settle(channel)
+	return nil
+}
+
+// PutLease implements engine.Engine.
+func (n *node) PutLease(ctx context.Context, channel, holder string, value []byte) error {
+	if value == nil {
+		value = []byte{}
+	}
+	c, _, err := n.shown(ctx, channel)
+	if err != nil {
+		return fmt.Errorf("put lease %s: %w", channel, err)
+	}
+	if n.cut {
+		n.log.mu.Unlock()
+		return fmt.Errorf("put lease %s: %w", channel, engine.ErrUnavailable)
+	}
+	c.leases[holder] = lease{value, n}
+	n.log.tell(channel, news{lease: &engine.LeaseEvent{Holder: holder, Value: value}})
+	n.log.mu.Unlock()
+	n.settle(channel)
+	return nil
+}
+
+// DropLease implements engine.Engine.
+func (n *node) DropLease(ctx context.Context, channel, holder string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("drop lease %s: %w", channel, err)
+	}
+	n.log.mu.Lock()
+	switch {
+	case n.closed:
+		n.log.mu.Unlock()
+		return fmt.Errorf("drop lease %s: %w", channel, engine.ErrClosed)
+	case n.cut && n.log.faults.FailingDrops:
+		n.log.mu.Unlock()
+		return fmt.Errorf("drop lease %s: %w", channel, engine.ErrUnavailable)
+	case n.cut:
+		n.drops = append(n.drops, drop{channel, holder})
+		n.log.mu.Unlock()
+		return nil
+	}
+	n.dropLease(channel, holder)
+	n.log.mu.Unlock()
+	n.settle(channel)
+	return nil
+}
+
+// Leases implements engine.Engine.
+func (n *node) Leases(ctx context.Context, channel string) ([]engine.Lease, error) {
+	c, _, err := n.shown(ctx, channel)
+	if err != nil {
+		return nil, fmt.Errorf("leases %s: %w", channel, err)
+	}
+	defer n.log.mu.Unlock()
+	out := []engine.Lease{}
+	if f := n.feeds[channel]; f != nil && n.relaxed {
+		for _, holder := range sortedKeys(f.leases) {
+			out = append(out, engine.Lease{Holder: holder, Value: f.leases[holder]})
+		}
+		return out, nil
+	}
+	for _, holder := range sortedKeys(c.leases) {
+		out = append(out, engine.Lease{Holder: holder, Value: c.leases[holder].value})
+	}
+	return out, nil
+}
+
+// Healthy implements engine.Engine.
+func (n *node) Healthy() error {
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	switch {
+	case n.closed:
+		return engine.ErrClosed
+	case n.cut:
+		return engine.ErrUnavailable
+	}
+	return nil
+}
+
+// Close implements engine.Engine. It is what the end of the process is to the
+// cluster too: the node's leases vanish.
+func (n *node) Close() error {
+	l := n.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n.closed {
+		return nil
+	}
+	n.closed = true
+	l.nodes = slices.DeleteFunc(slices.Clone(l.nodes), func(x *node) bool { return x == n })
+	clear(n.feeds)
+	if l.faults.LeakyLeases {
+		return nil
+	}
+	for _, name := range sortedKeys(l.channels) {
+		c := l.channels[name]
+		for _, holder := range sortedKeys(c.leases) {
+			if c.leases[holder].node == n {
+				delete(c.leases, holder)
+				l.tell(name, news{lease: &engine.LeaseEvent{Holder: holder}})
+			}
+		}
+	}
+	return nil
+}
