@@ -24,9 +24,11 @@ type Channel struct {
 	members  []*Member  // replaced, not changed, when one leaves: deliver walks a snapshot
 	presence presence.State
 
-	// Belong to deliver, which the engine never calls twice at a time.
-	frames  []frame
-	scratch []protocol.Message
+	delivery sync.Mutex     // held while members are handed frames; taken before mu. Guards the following
+	holds    int            // see Member.Hold
+	waiting  []engine.Event // that came while there were holds
+	frames   []frame
+	scratch  []protocol.Message
 }
 
 // open starts the watch, once. When it failed the next caller tries again.
@@ -81,9 +83,46 @@ func (c *Channel) remove(m *Member) {
 	}
 }
 
-// deliver is the engine's sink: the only place where members are handed
-// anything, and never entered twice at a time.
+// deliver is the engine's sink.
 func (c *Channel) deliver(events []engine.Event) {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	if c.holds > 0 {
+		c.waiting = append(c.waiting, events...)
+		return
+	}
+	c.hand(events)
+}
+
+// hold makes what happens in the channel wait for the release that follows.
+func (c *Channel) hold() {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	c.holds++
+}
+
+// release ends a hold. What has waited is handed over whether others hold on or
+// not, so that nothing waits for longer than the first of them.
+func (c *Channel) release() {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	c.holds--
+	if len(c.waiting) == 0 {
+		return
+	}
+	c.hand(c.waiting)
+	clear(c.waiting)
+	if c.waiting = c.waiting[:0]; cap(c.waiting) > maxKeptWaiting {
+		c.waiting = nil
+	}
+}
+
+// maxKeptWaiting is for how many events the room of one burst is kept for the next.
+const maxKeptWaiting = 1024
+
+// hand is the only place where members are handed anything of the log. delivery
+// is locked.
+func (c *Channel) hand(events []engine.Event) {
 	members := c.render(events)
 	if len(c.frames) == 0 {
 		return

@@ -225,3 +225,40 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/delivery")
 }
+
+func TestHold(t *testing.T) {
+	t.Run("[R1] what happens during a hold is handed over at its release, in order", func(t *testing.T) {
+		h, eng := open(t)
+		s := &sink{}
+		m := join(t, h, s, hub.Options{Self: true})
+		m.GoLive(hub.Seen{})
+		m.Hold()
+		for range 3 {
+			say(t, eng, "x")
+		}
+		if got := s.offsets(t); len(got) != 0 {
+			t.Errorf("handed over during the hold: %v", got)
+		}
+		m.Release()
+		say(t, eng, "x")
+		if got := fmt.Sprint(s.offsets(t)); got != "[1 2 3 4]" {
+			t.Error(got)
+		}
+		m.Leave()
+	})
+	t.Run("nothing waits for longer than the first of two holds", func(t *testing.T) {
+		h, eng := open(t)
+		s := &sink{}
+		m := join(t, h, s, hub.Options{Self: true})
+		m.GoLive(hub.Seen{})
+		m.Hold()
+		m.Hold()
+		say(t, eng, "x")
+		m.Release()
+		if got := fmt.Sprint(s.offsets(t)); got != "[1]" {
+			t.Error(got)
+		}
+		m.Release()
+		m.Leave()
+	})
+}

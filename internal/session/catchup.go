@@ -38,7 +38,7 @@ func (s *Session) catchUp(f *protocol.Frame, r *joinRequest) (live bool, fault *
 	if r.sub.member.GoLive(hub.Seen{Messages: p.position.Offset, Collections: p.loaded}) {
 		return true, nil
 	}
-	s.conn.Send(errorFrame(s.version, r.sub, &protocol.Error{
+	s.send(errorFrame(s.version, r.sub, &protocol.Error{
 		Code: protocol.CodeOverloaded, Message: "More happened during the join than is kept for it; join again", Retryable: true,
 	}))
 	return false, nil
@@ -75,7 +75,7 @@ func (s *Session) sendPast(r *joinRequest, p past) {
 		add(protocol.EventSystem, systemPayload("system", okSystem, "Replication connection established", r.sub.name.Name))
 	}
 	if len(out) > 0 {
-		s.conn.Send(out...)
+		s.send(out...)
 	}
 }
 

@@ -14,6 +14,10 @@
 // speaks of: the own copy of a message before its acknowledgement, a change
 // before the answer to its mutation.
 //
+// Pushes that were read at once are a burst: what they write reaches each
+// member in one piece at its end, and their answers follow. A frame that comes
+// alone waits for nothing.
+//
 // # Limits
 //
 // Each push is charged to its sender before its payload is looked at, and each write to its

@@ -59,7 +59,7 @@ func (s *Session) join(f *protocol.Frame) {
 	}
 	if old := s.subs[f.Topic]; old != nil { // J2
 		s.drop(old)
-		s.conn.Send(closeFrame(s.version, old))
+		s.send(closeFrame(s.version, old))
 	}
 	sub, refusal := s.admit(f)
 	if refusal != nil {

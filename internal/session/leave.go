@@ -15,7 +15,7 @@ func (s *Session) leave(f *protocol.Frame, sub *subscription) {
 	}
 	s.drop(sub)
 	s.replyOK(f, emptyObject)
-	s.conn.Send(closeFrame(s.version, sub))
+	s.send(closeFrame(s.version, sub))
 }
 
 // drop ends a membership without telling the client.
@@ -31,7 +31,7 @@ func (s *Session) drop(sub *subscription) {
 // the next one: clients join again after phx_error, as they do not after phx_close.
 func (s *Session) fail(sub *subscription, why *protocol.Error) {
 	s.drop(sub)
-	s.conn.Send(errorFrame(s.version, sub, why))
+	s.send(errorFrame(s.version, sub, why))
 }
 
 // errorFrame is phx_error with the channel's join_ref as both refs (F6).
@@ -51,7 +51,7 @@ func (s *Session) reject(sub *subscription, err error) {
 // shut ends a membership for good: the client is told why and will not rejoin.
 func (s *Session) shut(sub *subscription, why string) {
 	s.drop(sub)
-	s.conn.Send(
+	s.send(
 		protocol.EncodeText(s.version, "", "", sub.topic, protocol.EventSystem, systemPayload("system", "error", why, sub.name.Name)),
 		closeFrame(s.version, sub),
 	)

@@ -83,6 +83,7 @@ type Session struct {
 	pause    time.Duration // see Pause
 	slot     *time.Timer   // delivers presence that had to wait; nil before the first
 	slotDue  int64         // instant of limits, 0 when slot is not set
+	burst    burst
 }
 
 // New returns the session of a socket whose token was verified.
@@ -133,11 +134,15 @@ func (s *Session) Receive(isBinary bool, data []byte) {
 		s.deps.Logger.Debug("frame dropped", "session", s.id, "error", err)
 	case !s.closed:
 		s.handle(&f, len(data))
+		s.settleLate()
 	}
 }
 
 // handle serves one frame, whose encoding had this size.
 func (s *Session) handle(f *protocol.Frame, size int) {
+	if s.burst.deferring = s.burst.open && burstable(f); !s.burst.deferring {
+		s.settle()
+	}
 	switch {
 	case f.Topic == protocol.TopicPhoenix:
 		s.unrefused()
@@ -195,6 +200,7 @@ func (s *Session) Close() {
 		return
 	}
 	s.closed = true
+	s.settle()
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
@@ -222,7 +228,7 @@ func (s *Session) Announce() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.joined() {
-		s.conn.Send(protocol.EncodeText(s.version, "", "", sub.topic, protocol.EventSystem,
+		s.send(protocol.EncodeText(s.version, "", "", sub.topic, protocol.EventSystem,
 			[]byte(`{"extension":"system","status":"ok","message":"Server requested disconnect"}`)))
 	}
 }
@@ -233,7 +239,7 @@ var (
 )
 
 func (s *Session) replyOK(f *protocol.Frame, response []byte) {
-	s.conn.Send(protocol.EncodeReply(s.version, f.JoinRef, f.Ref, f.Topic, true, response))
+	s.reply(protocol.EncodeReply(s.version, f.JoinRef, f.Ref, f.Topic, true, response))
 }
 
 func (s *Session) replyError(f *protocol.Frame, e *protocol.Error) {
@@ -242,7 +248,7 @@ func (s *Session) replyError(f *protocol.Frame, e *protocol.Error) {
 
 func (s *Session) refuse(f *protocol.Frame, e *protocol.Error, response []byte) {
 	s.deps.Metrics.PushRefused(e.Code)
-	s.conn.Send(protocol.EncodeReply(s.version, f.JoinRef, f.Ref, f.Topic, false, response))
+	s.reply(protocol.EncodeReply(s.version, f.JoinRef, f.Ref, f.Topic, false, response))
 }
 
 // engineError is what a client is told when the engine did not do it.

@@ -26,6 +26,14 @@ type pacer interface {
 	Pause() time.Duration
 }
 
+// A burster is a receiver that wants to know which messages were read at once.
+type burster interface {
+	// BeginBurst comes before the first of several messages, EndBurst after the last.
+	// They are called by the goroutine that calls Receive.
+	BeginBurst()
+	EndBurst()
+}
+
 // closeError ends reading: the socket is closed with this code and sentence.
 type closeError struct {
 	code   int
@@ -87,6 +95,13 @@ func (r *reader) behindRest(read []byte) []byte {
 
 // consume handles every whole frame in data and keeps what is left.
 func (r *reader) consume(data []byte) error {
+	burst, _ := r.to.(burster)
+	begun := false
+	defer func() {
+		if begun {
+			burst.EndBurst()
+		}
+	}()
 	for len(data) > 0 {
 		src := bytes.NewReader(data)
 		h, err := ws.ReadHeader(src)
@@ -106,6 +121,10 @@ func (r *reader) consume(data []byte) error {
 		end := head + int(h.Length)
 		payload := data[head:end]
 		ws.Cipher(payload, h.Mask, 0)
+		if burst != nil && !begun && end < len(data) {
+			begun = true
+			burst.BeginBurst()
+		}
 		if err := r.frame(h, payload); err != nil {
 			return err
 		}

@@ -228,6 +228,38 @@ func TestReading(t *testing.T) {
 	})
 }
 
+// bursts notes between which messages a burst begins and ends.
+type bursts struct{ *record }
+
+func (r bursts) BeginBurst() { r.Receive(false, []byte("(")) }
+func (r bursts) EndBurst()   { r.Receive(false, []byte(")")) }
+
+func TestBursts(t *testing.T) {
+	t.Run("what is read at once is one burst, unless it is a single message", func(t *testing.T) {
+		rec := bursts{newRecord()}
+		rd := &reader{socket: &socket{closing: true}, to: rec, now: time.Now, maxFrame: 1000}
+		one, two, three := clientFrame(true, ws.OpText, "1"), clientFrame(true, ws.OpText, "2"), clientFrame(true, ws.OpText, "3")
+		for _, read := range [][]byte{one, bytes.Join([][]byte{two, three}, nil), clientFrame(true, ws.OpText, "4")} {
+			if err := rd.consume(read); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Join(rec.got, " "); got != "text:1 text:( text:2 text:3 text:) text:4" {
+			t.Error(got)
+		}
+	})
+	t.Run("a burst that breaks the protocol ends as one", func(t *testing.T) {
+		rec := bursts{newRecord()}
+		rd := &reader{socket: &socket{closing: true}, to: rec, now: time.Now, maxFrame: 1000}
+		if err := rd.consume(append(clientFrame(true, ws.OpText, "1"), 0xc1, 0x80, 1, 2, 3, 4)); err == nil {
+			t.Error("no error")
+		}
+		if got := strings.Join(rec.got, " "); got != "text:( text:1 text:)" {
+			t.Error(got)
+		}
+	})
+}
+
 func textMessage(payload string) protocol.Message {
 	return protocol.EncodeText(protocol.V2, "", "", "t", "e", []byte(`"`+payload+`"`))
 }

@@ -1,0 +1,100 @@
+package session
+
+import (
+	"slices"
+	"time"
+
+	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/protocol"
+)
+
+// burst is what frames that were read at once have in common: what it
+// writes to channels is delivered at its end, in one piece for each member, and
+// its answers follow in one piece as well. One write to a socket costs the same
+// for one message and for eighty. A frame that came alone is no burst, and
+// nothing of it waits.
+type burst struct {
+	open      bool
+	deferring bool          // the frame that is handled may be answered at the end
+	held      []*hub.Member // whose channels wait, each once
+	since     time.Time     // of the first of them
+	replies   []protocol.Message
+}
+
+// maxBurst bounds for how long what others write to the same channels waits for
+// a burst that is served slowly.
+const maxBurst = time.Millisecond
+
+// BeginBurst says that more frames than one follow, until EndBurst. Both are called
+// by the goroutine that calls Receive.
+func (s *Session) BeginBurst() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.burst.open = !s.closed
+}
+
+// EndBurst hands over what has waited.
+func (s *Session) EndBurst() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	s.burst = burst{} // an idle session holds no room for the next
+}
+
+// burstable says of which frames the effects may wait for the end of a burst:
+// those that change nothing but a channel's log. Before all others it is settled.
+func burstable(f *protocol.Frame) bool {
+	return f.Event == protocol.EventBroadcast || f.Event == protocol.EventMutate || f.Topic == protocol.TopicPhoenix
+}
+
+// gather lets what is written to the channel from now on wait for the end of
+// the burst. It is called before each write.
+func (s *Session) gather(sub *subscription) {
+	b := &s.burst
+	if !b.deferring || slices.Contains(b.held, sub.member) {
+		return
+	}
+	if len(b.held) == 0 {
+		b.since = s.deps.Now()
+	}
+	sub.member.Hold()
+	b.held = append(b.held, sub.member)
+}
+
+// settleLate settles a burst that others have waited for long enough.
+func (s *Session) settleLate() {
+	if len(s.burst.held) > 0 && s.deps.Now().Sub(s.burst.since) >= maxBurst {
+		s.settle()
+	}
+}
+
+// settle hands over what the burst has gathered so far: first what the writes did,
+// then what is answered (B3, and the order of a change and its reply).
+func (s *Session) settle() {
+	b := &s.burst
+	for i, m := range b.held {
+		m.Release()
+		b.held[i] = nil
+	}
+	b.held = b.held[:0]
+	if len(b.replies) > 0 {
+		s.conn.Send(b.replies...)
+		clear(b.replies)
+		b.replies = b.replies[:0]
+	}
+}
+
+// reply answers a frame, at the end of the burst when there is one.
+func (s *Session) reply(m protocol.Message) {
+	if s.burst.deferring {
+		s.burst.replies = append(s.burst.replies, m)
+		return
+	}
+	s.conn.Send(m)
+}
+
+// send sends frames now, behind what is answered already.
+func (s *Session) send(frames ...protocol.Message) {
+	s.settle()
+	s.conn.Send(frames...)
+}

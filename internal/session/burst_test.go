@@ -1,0 +1,175 @@
+package session_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// burstWorld is a world whose clock stands still until a test moves it.
+func burstWorld(t *testing.T) (w *world, clock *atomic.Int64) {
+	w, clock = newWorld(t), new(atomic.Int64)
+	begin := time.Now()
+	w.deps.Now = func() time.Time { return begin.Add(time.Duration(clock.Load())) }
+	return w, clock
+}
+
+const (
+	burstRoom = "realtime:room:7"
+	selfAck   = `{"presence":{"enabled":false},"broadcast":{"ack":true,"self":true}}`
+)
+
+func message(text string) string {
+	return fmt.Sprintf(`{"type":"broadcast","event":"e","payload":%q}`, text)
+}
+
+func TestBursts(t *testing.T) {
+	t.Run("[R1] [B3] a burst reaches everybody at its end, in order, and its answers follow", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada, ben := w.connect("ada"), w.connect("ben")
+		ada.join(burstRoom, selfAck)
+		ben.join(burstRoom, plain)
+		ada.BeginBurst()
+		for i := range 3 {
+			ada.push("1", burstRoom, "broadcast", message(fmt.Sprint(i)))
+		}
+		ada.quiet()
+		ben.quiet()
+		ada.EndBurst()
+		for i := range 3 {
+			for _, c := range []*client{ada, ben} {
+				if got := c.want("broadcast"); got["payload"] != fmt.Sprint(i) {
+					t.Errorf("message %d is %v", i, got)
+				}
+			}
+		}
+		for i := range 3 {
+			if f := ada.next(); f.event != "phx_reply" || f.ref != fmt.Sprint(2+i) {
+				t.Errorf("answer %d is %s", i, f.raw)
+			}
+		}
+		ben.quiet()
+	})
+	t.Run("what comes alone waits for nothing", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada := w.connect("ada")
+		ada.join(burstRoom, selfAck)
+		ada.BeginBurst()
+		ada.push("1", burstRoom, "broadcast", message("in a burst"))
+		ada.EndBurst()
+		ada.want("broadcast")
+		ada.next()
+		ada.push("1", burstRoom, "broadcast", message("alone"))
+		ada.want("broadcast")
+		ada.ok()
+	})
+	t.Run("[R1] what others write during a burst is delivered in the order of the log", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada, ben := w.connect("ada"), w.connect("ben")
+		ada.join(burstRoom, plain)
+		ben.join(burstRoom, selfAck)
+		ada.BeginBurst()
+		ada.push("1", burstRoom, "broadcast", message("first"))
+		ben.push("1", burstRoom, "broadcast", message("second"))
+		ada.push("1", burstRoom, "broadcast", message("third"))
+		ada.EndBurst()
+		var got []any
+		for len(got) < 3 {
+			if f := ben.next(); f.event == "broadcast" {
+				got = append(got, f.payload["payload"])
+			}
+		}
+		if fmt.Sprint(got) != "[first second third]" {
+			t.Error(got)
+		}
+	})
+	t.Run("a burst that is served slowly lets others wait for a millisecond only", func(t *testing.T) {
+		w, clock := burstWorld(t)
+		ada, ben := w.connect("ada"), w.connect("ben")
+		ada.join(burstRoom, plain)
+		ben.join(burstRoom, plain)
+		ada.BeginBurst()
+		ada.push("1", burstRoom, "broadcast", message("quick"))
+		ben.quiet()
+		clock.Add(int64(time.Millisecond))
+		ada.push("1", burstRoom, "broadcast", message("slow"))
+		ben.want("broadcast")
+		ben.want("broadcast")
+		ada.EndBurst()
+		ben.quiet()
+	})
+	t.Run("[J1] [J2] joins and leaves inside a burst come behind what was said before them", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada := w.connect("ada")
+		ada.join(burstRoom, selfAck)
+		ada.BeginBurst()
+		ada.push("1", burstRoom, "broadcast", message("before"))
+		ada.push("", "realtime:room:8", "phx_join", `{"config":`+selfAck+`}`)
+		ada.push("3", "realtime:room:8", "broadcast", message("in the other"))
+		ada.push("1", burstRoom, "phx_leave", `{}`)
+		ada.EndBurst()
+		var got []string
+		for range 7 {
+			f := ada.next()
+			got = append(got, f.event+" "+f.ref)
+		}
+		want := "[broadcast  phx_reply 2 phx_reply 3 broadcast  phx_reply 4 phx_reply 5 phx_close 1]"
+		if fmt.Sprint(got) != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	})
+	t.Run("[R3] who joins during a burst gets what it wrote once", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada, ben := w.connect("ada"), w.connect("ben")
+		ada.join(burstRoom, plain)
+		ada.BeginBurst()
+		ada.push("1", burstRoom, "broadcast", message("one"))
+		at := ben.join(burstRoom, `{"presence":{"enabled":false},"chorale":{"v":1}}`)
+		ada.push("1", burstRoom, "broadcast", message("two"))
+		ada.EndBurst()
+		if at["offset"] != 1.0 {
+			t.Fatalf("joined at %v", at)
+		}
+		for {
+			f := ben.next()
+			if f.event == "synced" {
+				continue
+			}
+			if f.event != "broadcast" || f.payload["payload"] != "two" {
+				t.Errorf("got %s", f.raw)
+			}
+			break
+		}
+		ben.quiet()
+	})
+	t.Run("[R6] changes of a burst come before the answers to its mutations", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada := w.connect("ada")
+		id := "01920000-0000-7000-8000-000000000001"
+		ada.joinRecords(id, "")
+		ada.synced()
+		ada.BeginBurst()
+		for n := range 2 {
+			ada.push("1", interview, "mutate", mutation(id, n+1, "put", fmt.Sprintf("r%d", n), `,"fields":{"content":"x"}`))
+		}
+		ada.quiet()
+		ada.EndBurst()
+		for _, want := range []string{"change", "change", "phx_reply", "phx_reply"} {
+			if f := ada.next(); f.event != want {
+				t.Errorf("got %s, want %s", f.raw, want)
+			}
+		}
+	})
+	t.Run("a session that ends in a burst holds nobody up", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada, ben := w.connect("ada"), w.connect("ben")
+		ada.join(burstRoom, plain)
+		ben.join(burstRoom, plain)
+		ada.BeginBurst()
+		ada.push("1", burstRoom, "broadcast", message("last"))
+		ada.Session.Close()
+		ben.want("broadcast")
+		ada.EndBurst()
+	})
+}
