@@ -1,10 +1,12 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: { index: "src/index.ts", notes: "src/notes.ts", testing: "src/testing/index.ts" },
+  entry: { index: "src/index.ts", notes: "src/notes.ts", schema: "src/schema.ts", testing: "src/testing/index.ts" },
   format: "esm",
   platform: "neutral",
   target: "es2022",
   outExtensions: () => ({ js: ".mjs", dts: ".d.mts" }),
   dts: true,
+  // Types only, and a part of our own declarations: whoever installs the package installs nothing else.
+  deps: { alwaysBundle: ["@standard-schema/spec"], onlyBundle: ["@standard-schema/spec"] },
 });

@@ -14,7 +14,8 @@ export default defineConfig({
     // The SDK's sources rather than its build, so that an app built from this checkout is never older than the SDK in it.
     alias: {
       "@chorale/client/notes": workspace("client/src/notes.ts"),
-      "@chorale/client/testing": workspace("client/src/testing.ts"),
+      "@chorale/client/schema": workspace("client/src/schema.ts"),
+      "@chorale/client/testing": workspace("client/src/testing/index.ts"),
       "@chorale/client": workspace("client/src/index.ts"),
       "@chorale/react": workspace("react/src/index.ts"),
     },

@@ -7,8 +7,10 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const sources = [
   { find: /^@chorale\/client$/, replacement: here("../client/src/index.ts") },
   { find: /^@chorale\/client\/notes$/, replacement: here("../client/src/notes.ts") },
+  { find: /^@chorale\/client\/schema$/, replacement: here("../client/src/schema.ts") },
   { find: /^@chorale\/client\/testing$/, replacement: here("../client/src/testing/index.ts") },
   { find: /^@chorale\/react$/, replacement: here("src/index.ts") },
+  { find: /^@chorale\/react\/suspense$/, replacement: here("src/use-suspense.ts") },
 ];
 
 // REACT=18 runs the same tests on the oldest React that is supported.

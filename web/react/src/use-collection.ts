@@ -9,15 +9,17 @@ import type {
   RecordShape,
   RecordStatus,
 } from "@chorale/client";
+import type { CheckedSnapshot, CollectionType } from "@chorale/client/schema";
 import { useMemo } from "react";
 import { useRealtimeContext } from "./context.ts";
 import type { Source } from "./held-store.ts";
-import { type ChannelRef, type OpenedChannel, useOpening } from "./opened-channel.ts";
+import { type ChannelRef, type CollectionRef, nameOf, type OpenedChannel, useOpening } from "./opened-channel.ts";
 import { IDLE, STATUS } from "./use-channel.ts";
 import { useConnection } from "./use-connection.ts";
-import { useHeld, useWrites } from "./use-store.ts";
+import { NONE, useHeld, useWrites } from "./use-store.ts";
 
-export interface UseCollection<T extends RecordShape> {
+/** `T` is what the records are, `I` what may be written where a schema makes a difference. */
+export interface UseCollection<T extends RecordShape, I extends RecordShape = T> {
   /** Every record that is not deleted, own pending writes included, ordered by id. */
   readonly records: readonly Rec<T>[];
   readonly byId: ReadonlyMap<string, Rec<T>>;
@@ -32,28 +34,49 @@ export interface UseCollection<T extends RecordShape> {
   readonly error: ChoraleErrorLike | undefined;
 
   /** Makes a record; the id is a new UUIDv7 unless given. Shown at once, as all writes are; and stable, as all functions are. */
-  readonly add: (value: T & { id?: string }) => Mutation;
-  readonly patch: (id: string, patch: Patch<T>, options?: { ifVersion?: number }) => Mutation;
+  readonly add: (value: I & { id?: string }) => Mutation;
+  readonly patch: (id: string, patch: Patch<I>, options?: { ifVersion?: number }) => Mutation;
   readonly delete: (id: string) => Mutation;
   /** Revives a deleted record, and may change it in the same write. */
-  readonly restore: (id: string, patch?: Patch<T>) => Mutation;
+  readonly restore: (id: string, patch?: Patch<I>) => Mutation;
   /** Forgets a refused write that the app has dealt with. */
   readonly dismiss: (id: string) => void;
 }
 
-const empty = (isLoading: boolean): CollectionSnapshot<never> =>
-  Object.freeze({ records: Object.freeze([]), byId: new Map<string, never>(), status: new Map<string, never>(), isLoading });
+/** A collection whose records are checked by its schema. */
+export interface UseCheckedCollection<T extends RecordShape, I extends RecordShape = T>
+  extends UseCollection<T, I>,
+    Pick<CheckedSnapshot<T>, "invalid"> {}
+
+const empty = (isLoading: boolean): CheckedSnapshot<never> =>
+  Object.freeze({
+    records: Object.freeze([]),
+    byId: NONE,
+    status: NONE,
+    isLoading,
+    invalid: NONE,
+  });
 const NOTHING = /* @__PURE__ */ empty(false);
-const LOADING = /* @__PURE__ */ empty(true);
+export const LOADING = /* @__PURE__ */ empty(true);
 
 /**
- * The records of a collection, live, and what can be done to them.
+ * The records of a collection, live, and what can be done to them. A collection's type is made by `defineCollection` of
+ * `@chorale/client/schema`, and checks what comes; without one, the caller says what the records are.
  *
+ *     const { records, invalid, add } = useCollection("list:7", items);
  *     const { records, add } = useCollection<{ title: string; done: boolean }>("list:7", "items");
  *
  * The result is the same object until something in it changed, and so is each record.
  */
-export function useCollection<T extends RecordShape>(ref: ChannelRef, collection: string): UseCollection<T> {
+export function useCollection<T extends RecordShape, I extends RecordShape>(
+  ref: ChannelRef,
+  collection: CollectionType<T, I>,
+): UseCheckedCollection<T, I>;
+export function useCollection<T extends RecordShape>(ref: ChannelRef, collection: string): UseCollection<T>;
+export function useCollection<T extends RecordShape>(
+  ref: ChannelRef,
+  collection: CollectionRef<T>,
+): UseCollection<T> | UseCheckedCollection<T> {
   const { holds } = useRealtimeContext();
   const opening = useOpening(ref);
   const source = useMemo(() => collectionSource<T>(collection), [collection]);
@@ -66,7 +89,7 @@ export function useCollection<T extends RecordShape>(ref: ChannelRef, collection
   const write = useWrites(opening);
   const actions = useMemo(() => {
     const run = (op: string, act: (records: Collection<T>) => Mutation) =>
-      write(`${op} in ${collection}`, (opened) => act(opened.open<T>(collection)));
+      write(`${op} in ${nameOf(collection)}`, (opened) => act(opened.open(collection)));
     return {
       add: (value: T & { id?: string }) => run("add", (records) => records.add(value)),
       patch: (id: string, patch: Patch<T>, options?: { ifVersion?: number }) =>
@@ -82,14 +105,16 @@ export function useCollection<T extends RecordShape>(ref: ChannelRef, collection
 }
 
 /** Of a connection that does not come back by itself. */
-function errorWhenStuck({ status, error }: ConnectionSnapshot): ChoraleErrorLike | undefined {
+export function errorWhenStuck({ status, error }: ConnectionSnapshot): ChoraleErrorLike | undefined {
   return status === "needs-auth" || status === "failed" ? error : undefined;
 }
 
 /** A collection's snapshot in a channel. */
-export function collectionSource<T extends RecordShape>(name: string): Source<OpenedChannel, CollectionSnapshot<T>> {
+export function collectionSource<T extends RecordShape>(
+  collection: CollectionRef<T>,
+): Source<OpenedChannel, CollectionSnapshot<T>> {
   return {
-    open: (opened) => opened.open<T>(name).snapshot,
-    peek: (opened) => opened.peek<T>(name)?.snapshot,
+    open: (opened) => opened.open(collection).snapshot,
+    peek: (opened) => opened.peek(collection)?.snapshot,
   };
 }

@@ -1,6 +1,6 @@
 import type { ConnectionSnapshot } from "@chorale/client";
-import { useSyncExternalStore } from "react";
 import { useRealtimeContext } from "./context.ts";
+import { useSelection } from "./use-store.ts";
 
 const ON_SERVER: ConnectionSnapshot = /* @__PURE__ */ Object.freeze({ status: "idle", isConnected: false, attempt: 0 });
 
@@ -11,15 +11,10 @@ const everything = (connection: ConnectionSnapshot) => connection;
  *
  *     const isConnected = useConnection((connection) => connection.isConnected);
  *
- * `select` returns a part of the snapshot, not something made of it: what it returns is compared with `Object.is`.
+ * The component renders when what `select` returns is another value, or an array or object with other parts.
  */
 export function useConnection(): ConnectionSnapshot;
 export function useConnection<S>(select: (connection: ConnectionSnapshot) => S): S;
 export function useConnection(select: (connection: ConnectionSnapshot) => unknown = everything): unknown {
-  const { connection } = useRealtimeContext().client;
-  return useSyncExternalStore(
-    connection.subscribe,
-    () => select(connection.getSnapshot()),
-    () => select(ON_SERVER),
-  );
+  return useSelection(useRealtimeContext().client.connection, ON_SERVER, select);
 }

@@ -6,7 +6,7 @@ import { sourceOf } from "./held-store.ts";
 import type { Opening } from "./holds.ts";
 import { useConflicts } from "./use-client-event.ts";
 import { type PresenceState, type UsePresence, usePresence } from "./use-presence.ts";
-import { useHeld, useWrites } from "./use-store.ts";
+import { NONE, useHeld, useWrites } from "./use-store.ts";
 
 export interface InterviewNotesOptions {
   /** Undefined while the app does not know it yet: nothing is joined, and there are no notes. */
@@ -38,8 +38,8 @@ const NO_NOTES: readonly Note[] = /* @__PURE__ */ Object.freeze([]);
 const empty = (isLoading: boolean): InterviewNotesSnapshot =>
   Object.freeze({
     notes: NO_NOTES,
-    byId: new Map<string, Note>(),
-    status: new Map<string, never>(),
+    byId: NONE,
+    status: NONE,
     isLoading,
     isConnected: false,
     error: undefined,
@@ -51,7 +51,7 @@ const LOADING = /* @__PURE__ */ empty(true);
 export function useInterviewNotesBroadcast(options: InterviewNotesOptions): UseInterviewNotes {
   const { interviewId, onConflict } = options;
   const channel = interviewId === undefined ? undefined : `interview:${interviewId}`;
-  const opening = useMemo(() => (interviewId === undefined ? undefined : openingOf(interviewId)), [interviewId]);
+  const opening = useMemo(() => (interviewId === undefined ? undefined : notesOpening(interviewId)), [interviewId]);
   const snapshot = useHeld(opening, STORE, opening === undefined ? NOTHING : LOADING);
   const { isLoading, isConnected, error, status } = snapshot;
   const initial = useInitialNotes(interviewId, options.initialNotes);
@@ -77,7 +77,7 @@ export function useInterviewNotesRealtime(
   return useInterviewNotesBroadcast({ ...options, interviewId });
 }
 
-function openingOf(interviewId: string): Opening<InterviewNotes> {
+export function notesOpening(interviewId: string): Opening<InterviewNotes> {
   return {
     key: `notes ${interviewId}`,
     open: (client) => openInterviewNotes(client, interviewId),

@@ -3,7 +3,7 @@ import { useEffect, useMemo } from "react";
 import { useRealtimeContext } from "./context.ts";
 import { sourceOf } from "./held-store.ts";
 import { type ChannelRef, type OpenedChannel, useOpening } from "./opened-channel.ts";
-import { useHeld, useLatest } from "./use-store.ts";
+import { useHeld, useHeldSelection, useLatest } from "./use-store.ts";
 
 /** What a member says of itself. */
 export type PresenceState = Record<string, Json>;
@@ -50,4 +50,15 @@ export function usePresence<P extends object = PresenceState>(ref: ChannelRef, i
   }, [holds, opening]);
 
   return useMemo(() => ({ members, self: members.find((member) => member.isSelf), ...actions }), [members, actions]);
+}
+
+/**
+ * What `select` makes of the members of a channel, without taking part: names without their cursors, how many there are. The component
+ * renders only when that is another value, or an array or object with other parts:
+ *
+ *     const names = useMembers<Person, string[]>(channel, (members) => members.map(({ state }) => state.name));
+ */
+export function useMembers<P extends object, S>(ref: ChannelRef, select: (members: readonly PresenceMember<P>[]) => S): S {
+  // What a state is, the app's own components agree on.
+  return useHeldSelection(useOpening(ref, true), MEMBERS, NOBODY, select as (members: readonly PresenceMember[]) => S);
 }

@@ -2,7 +2,7 @@ import { type OpenWorkspace, openWorkspace, type Project } from "@chorale/client
 import { useMemo } from "react";
 import { sourceOf } from "./held-store.ts";
 import type { Opening } from "./holds.ts";
-import { useHeld, useWrites } from "./use-store.ts";
+import { NONE, useHeld, useWrites } from "./use-store.ts";
 
 type Snapshot = ReturnType<OpenWorkspace["store"]["getSnapshot"]>;
 
@@ -23,8 +23,8 @@ const WORKSPACE: Opening<OpenWorkspace> = {
 const STORE = /* @__PURE__ */ sourceOf((workspace: OpenWorkspace) => workspace.store);
 const LOADING: Snapshot = /* @__PURE__ */ Object.freeze({
   projects: Object.freeze([]),
-  byId: new Map<string, Project>(),
-  status: new Map<string, never>(),
+  byId: NONE,
+  status: NONE,
   isLoading: true,
   isConnected: false,
   error: undefined,

@@ -1,4 +1,4 @@
-import type { ChoraleErrorLike, ConnectionStatus, RealtimeClient, Unsubscribe } from "@chorale/client";
+import type { ChoraleErrorLike, ConnectionSnapshot, ConnectionStatus, RealtimeClient, Unsubscribe } from "@chorale/client";
 import type { Interview } from "@chorale/client/notes";
 import { useCallback, useMemo } from "react";
 import { useRealtimeContext } from "./context.ts";
@@ -22,28 +22,27 @@ export interface UseRealtime {
   readonly client: RealtimeClient;
 }
 
+const WITHOUT_LATENCY = ({ status, isConnected, error }: ConnectionSnapshot) => ({ status, isConnected, error });
+
 /** The connection, the interviews and the unsettled writes, for an app's frame. The same object until one of them changed. */
 export function useRealtime(): UseRealtime {
   const { client, feed } = useRealtimeContext();
-  const status = useConnection((connection) => connection.status);
-  const isConnected = useConnection((connection) => connection.isConnected);
-  const connectionError = useConnection((connection) => connection.error);
+  const connection = useConnection(WITHOUT_LATENCY);
   const pendingCount = useStore(client.pendingCount, 0);
   const { interviews, error: projectError } = useStore(feed, NO_INTERVIEWS);
-  const error = connectionError ?? projectError;
+  const error = connection.error ?? projectError;
   const reconnect = useCallback(() => client.reconnect(), [client]);
 
   return useMemo(
     () => ({
       interviews,
-      isConnected,
-      status,
+      ...connection,
       error,
       subscribeToProject: feed.subscribeToProject,
       pendingCount,
       reconnect,
       client,
     }),
-    [interviews, isConnected, status, error, feed, pendingCount, reconnect, client],
+    [interviews, connection, error, feed, pendingCount, reconnect, client],
   );
 }

@@ -1,8 +1,11 @@
 import type { Mutation, Store } from "@chorale/client";
-import { useInsertionEffect, useMemo, useRef, useSyncExternalStore } from "react";
+import { useInsertionEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useRealtimeContext } from "./context.ts";
 import { heldStore, type Source } from "./held-store.ts";
 import type { Opening } from "./holds.ts";
+
+/** What a snapshot shows before there is anything: no records, no statuses. */
+export const NONE: ReadonlyMap<string, never> = /* @__PURE__ */ new Map<string, never>();
 
 /** The value of a store. `onServer` is what the server renders and the browser hydrates: a constant. */
 export function useStore<V>(store: Store<V>, onServer: V): V {
@@ -14,9 +17,54 @@ export function useStore<V>(store: Store<V>, onServer: V): V {
  * subscribes anew: keep them outside of it, or memoised.
  */
 export function useHeld<T, V>(opening: Opening<T> | undefined, source: Source<T, V>, fallback: V): V {
+  return useStore(useHeldStore(opening, source, fallback), fallback);
+}
+
+/** What `select` makes of such a value. */
+export function useHeldSelection<T, V, S>(
+  opening: Opening<T> | undefined,
+  source: Source<T, V>,
+  fallback: V,
+  select: (value: V) => S,
+): S {
+  return useSelection(useHeldStore(opening, source, fallback), fallback, select);
+}
+
+function useHeldStore<T, V>(opening: Opening<T> | undefined, source: Source<T, V>, fallback: V): Store<V> {
   const { holds } = useRealtimeContext();
-  const store = useMemo(() => heldStore(holds, opening, source, fallback), [holds, opening, source, fallback]);
-  return useStore(store, fallback);
+  return useMemo(() => heldStore(holds, opening, source, fallback), [holds, opening, source, fallback]);
+}
+
+/**
+ * What `select` makes of a store's value. The component renders only when that is something else: another value, or an array or an
+ * object with other parts. So `select` may filter and map, and may be a new function in each render.
+ */
+export function useSelection<V, S>(store: Store<V>, onServer: V, select: (value: V) => S): S {
+  // A memory of what was made, so that what is made again may be recognised: which render wrote it makes no difference.
+  const [memory] = useState<{ newest?: { readonly of: V; readonly by: unknown; readonly made: S } }>({});
+  const read = (of: V): S => {
+    const { newest } = memory;
+    if (newest?.by === select && newest.of === of) return newest.made;
+    const made = select(of);
+    memory.newest = { of, by: select, made: newest && isSame(newest.made, made) ? newest.made : made };
+    return memory.newest.made;
+  };
+  return useSyncExternalStore(
+    store.subscribe,
+    () => read(store.getSnapshot()),
+    () => read(onServer),
+  );
+}
+
+/** Whether two values are the same, or arrays or plain objects with the same parts. */
+function isSame(a: unknown, b: unknown): boolean {
+  const [before, after] = [partsOf(a), partsOf(b)];
+  return before.length === after.length && before.every((part, nth) => Object.is(part, after[nth]));
+}
+
+function partsOf(value: unknown): readonly unknown[] {
+  const kind = (value as object | null | undefined)?.constructor;
+  return kind === Array || kind === Object ? [kind, ...Object.entries(value as object).flat()] : [value];
 }
 
 /** Runs a write, and holds what it is written to until it has settled. `what` is for the error when there is nothing to write to. */

@@ -1,5 +1,8 @@
 import type { Channel, ChoraleErrorLike, ConnectionStatus, Message, Mutation, Rec } from "@chorale/client";
+import { defineCollection, defineEvent } from "@chorale/client/schema";
+import * as v from "valibot";
 import { expectTypeOf, test } from "vitest";
+import { z } from "zod";
 import {
   type Interview,
   type Note,
@@ -11,10 +14,12 @@ import {
   useConnection,
   useInterviewNotesBroadcast,
   useInterviewNotesRealtime,
+  useMembers,
   usePresence,
   useProjects,
   useRealtime,
   useRecord,
+  useRecords,
 } from "../src/index.ts";
 
 interface Item {
@@ -85,4 +90,41 @@ test("the app's frame gets interviews, projects and why they are missing", () =>
   expectTypeOf(useRealtime().interviews).toEqualTypeOf<readonly Interview[]>();
   expectTypeOf(useProjects().projects).toEqualTypeOf<readonly Project[]>();
   expectTypeOf(useRealtime().error).toEqualTypeOf<ChoraleErrorLike | undefined>();
+});
+
+test("a zod schema types records and what may be written, defaults and all", () => {
+  const tasks = defineCollection("tasks", z.object({ title: z.string(), done: z.boolean().default(false) }));
+  const { records, invalid, add, patch } = useCollection("list", tasks);
+  expectTypeOf(records).toEqualTypeOf<readonly Rec<{ title: string; done: boolean }>[]>();
+  expectTypeOf(invalid.get("1")?.issues[0]?.path).toEqualTypeOf<string | undefined>();
+  add({ title: "x" });
+  patch("1", { done: true });
+  // @ts-expect-error a field of another type
+  add({ title: 7 });
+  // @ts-expect-error a field that the schema does not have
+  patch("1", { tilte: "x" });
+  expectTypeOf(useRecord("list", tasks, "1")).toEqualTypeOf<Rec<{ title: string; done: boolean }> | undefined>();
+  expectTypeOf(useRecords("list", tasks, ({ records }) => records.map(({ title }) => title))).toEqualTypeOf<string[]>();
+});
+
+test("a valibot schema does the same for records and messages", () => {
+  const votes = defineCollection("votes", v.object({ option: v.string(), count: v.number() }));
+  expectTypeOf(useCollection("poll", votes).records[0]?.count).toEqualTypeOf<number | undefined>();
+  const wave = defineEvent("wave", v.object({ from: v.string(), at: v.pipe(v.string(), v.transform(Number)) }));
+  const send = useBroadcast("room", wave, ({ payload }) => {
+    expectTypeOf(payload).toEqualTypeOf<{ from: string; at: number }>();
+  });
+  send({ from: "Ada", at: "7" });
+  // @ts-expect-error what is sent is the schema's input
+  send({ from: "Ada", at: 7 });
+});
+
+test("a selection has the type of what was selected", () => {
+  expectTypeOf(
+    useMembers<{ name: string }, string[]>("room", (members) => members.map(({ state }) => state.name)),
+  ).toEqualTypeOf<string[]>();
+  expectTypeOf(useConnection(({ status, isConnected }) => ({ status, isConnected }))).toEqualTypeOf<{
+    status: ConnectionStatus;
+    isConnected: boolean;
+  }>();
 });
