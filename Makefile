@@ -109,8 +109,8 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	done
 
 .PHONY: bench
-bench: bin/chorale ## Measure the binary on this machine: latency, rooms, fan-out, connections, a flood. Takes minutes.
-	for what in latency rooms fanout connect flood; do bin/chorale bench $$what || exit 1; done
+bench: bin/chorale ## Measure the binary on this machine: latency, rooms, fan-out, connections, silence, a flood. Takes minutes.
+	for what in latency rooms fanout connect idle flood; do bin/chorale bench $$what || exit 1; done
 
 .PHONY: clean
 clean: ## Remove what was built; data and installed packages stay.

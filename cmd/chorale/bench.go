@@ -18,6 +18,7 @@ type BenchCmd struct {
 	Rooms       benchRoomsCmd     `cmd:"" help:"Many small rooms, everybody writes at random."`
 	Fanout      benchFanoutCmd    `cmd:"" help:"One writer, many subscribers."`
 	Connect     benchConnectCmd   `cmd:"" help:"Connect, authenticate and join."`
+	Idle        benchIdleCmd      `cmd:"" help:"Connections that say nothing, before and after they have talked."`
 	Flood       benchFloodCmd     `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
 	Order       benchOrderCmd     `cmd:"" help:"Check order, gaps and repeats while everybody leaves and resumes."`
 	Reconnect   benchReconnectCmd `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
@@ -151,6 +152,26 @@ type benchConnectCmd struct {
 func (c *benchConnectCmd) Run(ctx context.Context) error {
 	return c.run(ctx, bench.Connect{
 		Mode: bench.Mode(c.Mode), Single: c.Single, Conns: c.Conns, Parallel: c.Parallel, Members: c.Members,
+	}, c.Floor)
+}
+
+type benchIdleCmd struct {
+	benchTarget `embed:""`
+
+	Mode    string        `default:"broadcast" enum:"broadcast,notes" help:"Which channels are joined: public ones, or private ones with a collection."`
+	Conns   int           `default:"10000" help:"Connections."`
+	Members int           `default:"4" help:"Members per channel."`
+	Quiet   time.Duration `default:"20s" help:"How long nothing is said, before the traffic and after it."`
+	Rate    float64       `default:"3000" help:"Pushes per second in between, all members together."`
+	Traffic time.Duration `default:"5s" help:"How long they talk."`
+	Text    int           `default:"200" help:"Bytes of text in a push."`
+	Floor   bool          `negatable:"" help:"Measure the raw-socket floor too."`
+}
+
+// Run implements the command.
+func (c *benchIdleCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Idle{
+		Mode: bench.Mode(c.Mode), Conns: c.Conns, Members: c.Members, Quiet: c.Quiet, Rate: c.Rate, Traffic: c.Traffic, TextSize: c.Text,
 	}, c.Floor)
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Scenario is one kind of load: [Latency], [Rooms], [Fanout], [Connect], [Flood],
+// A Scenario is one kind of load: [Latency], [Rooms], [Fanout], [Connect], [Idle], [Flood],
 // [Order] or [Reconnect].
 type Scenario interface {
 	// name is the subcommand that runs it.

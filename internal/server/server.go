@@ -187,6 +187,7 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { s.verifier.Run(background) })
 	wg.Go(func() { s.followRevocations(background) })
+	wg.Go(func() { keepTidy(background) })
 	profiles := s.profiles()
 	if profiles != nil {
 		wg.Go(func() { s.report(profiles.ListenAndServe()) })

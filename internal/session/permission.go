@@ -12,20 +12,28 @@ import (
 type permissions struct {
 	policy   policy.Channel
 	identity *auth.Identity
-	answers  map[auth.Op]*protocol.Error
+	answers  []answer // a handful: a map would weigh more than all else of an idle member
+}
+
+// answer is what the rules said of one operation; fault is nil when it is allowed.
+type answer struct {
+	op    auth.Op
+	fault *protocol.Error
 }
 
 func newPermissions(p policy.Channel, id *auth.Identity) permissions {
-	return permissions{policy: p, identity: id, answers: make(map[auth.Op]*protocol.Error)}
+	return permissions{policy: p, identity: id}
 }
 
 // may says why not, or nil.
 func (p *permissions) may(op auth.Op) *protocol.Error {
-	fault, asked := p.answers[op]
-	if !asked {
-		fault = p.policy.May(op, p.identity)
-		p.answers[op] = fault
+	for i := range p.answers {
+		if p.answers[i].op == op {
+			return p.answers[i].fault
+		}
 	}
+	fault := p.policy.May(op, p.identity)
+	p.answers = append(p.answers, answer{op, fault})
 	return fault
 }
 
