@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -299,4 +300,22 @@ func FuzzParseJoin(f *testing.F) {
 			t.Fatalf("echo %s", EchoPostgres(j.Postgres))
 		}
 	})
+}
+
+func TestRecordsPages(t *testing.T) {
+	for _, page := range []RecordsPage{
+		{Collection: `odd "name"`, Reset: true, Offset: 7, Records: []json.RawMessage{}, More: true},
+		{Collection: "notes", Offset: math.MaxUint64, Records: []json.RawMessage{[]byte(`{"id":"a","fields":{}}`), []byte(`{"id":"b"}`)}},
+	} {
+		want, err := json.Marshal(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range []Version{V1, V2} {
+			got := EncodeRecords(v, "realtime:x", &page).Payload()
+			if same := EncodeText(v, "", "", "realtime:x", EventRecords, want).Payload(); string(got) != string(same) {
+				t.Errorf("%s, want %s", got, same)
+			}
+		}
+	}
 }

@@ -22,6 +22,7 @@ type BenchCmd struct {
 	Flood       benchFloodCmd     `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
 	Order       benchOrderCmd     `cmd:"" help:"Check order, gaps and repeats while everybody leaves and resumes."`
 	Reconnect   benchReconnectCmd `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
+	CatchUp     benchCatchUpCmd   `cmd:"" name:"catchup" help:"Join a large collection, and a channel in which much was missed."`
 	FloorServer floorServerCmd    `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
 }
 
@@ -230,6 +231,19 @@ type benchReconnectCmd struct {
 // Run implements the command.
 func (c *benchReconnectCmd) Run(ctx context.Context) error {
 	return c.run(ctx, bench.Reconnect{Clients: c.Clients, Channels: c.Channels, Rate: c.Rate, Before: c.Before, After: c.After}, false)
+}
+
+type benchCatchUpCmd struct {
+	benchTarget `embed:""`
+
+	Records  int `default:"10000" help:"Records of the collection."`
+	Messages int `default:"1000" help:"Messages that were missed."`
+	Joins    int `default:"30" help:"Joins of each kind, one after the other."`
+}
+
+// Run implements the command.
+func (c *benchCatchUpCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.CatchUp{Records: c.Records, Messages: c.Messages, Joins: c.Joins}, false)
 }
 
 type floorServerCmd struct {

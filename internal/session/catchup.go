@@ -55,9 +55,7 @@ func (s *Session) sendPast(r *joinRequest, p past) {
 		add(protocol.EventPresenceState, state)
 	}
 	for i := range p.pages {
-		if payload, err := json.Marshal(&p.pages[i]); err == nil {
-			add(protocol.EventRecords, payload)
-		}
+		out = append(out, protocol.EncodeRecords(s.version, r.sub.topic, &p.pages[i]))
 	}
 	for i := range p.messages {
 		if m := r.sub.member.Replay(&p.messages[i]); !m.Empty() {
