@@ -121,10 +121,11 @@ func (m *Match) MayRead(collection string, id *Identity) Decision {
 	return m.decide(d, c.read, &scope{match: m, id: id})
 }
 
-// MayWrite decides about one mutation of one record. record is the record before
-// the mutation, nil when there is none. Both maps hold plain JSON values and are
-// only read. It does not ask whether the identity may join.
-func (m *Match) MayWrite(collection string, id *Identity, record, mutation map[string]any) Decision {
+// MayWrite decides about one mutation of one record. record makes the record before
+// the mutation, nil when there is none; it is called when the condition looks at
+// the record, which most do for few mutations only, and once. Both maps hold plain
+// JSON values and are only read. It does not ask whether the identity may join.
+func (m *Match) MayWrite(collection string, id *Identity, record func() map[string]any, mutation map[string]any) Decision {
 	c := m.rule.Collections[collection]
 	if c == nil {
 		return m.unknown(Write, collection)
@@ -132,6 +133,15 @@ func (m *Match) MayWrite(collection string, id *Identity, record, mutation map[s
 	d := m.undecided(Write, c.Line)
 	d.Collection = collection
 	return m.decide(d, c.write, &scope{match: m, id: id, record: record, mutation: mutation})
+}
+
+// Record is the record argument of MayWrite for one that is there already; nil
+// for nil.
+func Record(plain map[string]any) func() map[string]any {
+	if plain == nil {
+		return nil
+	}
+	return func() map[string]any { return plain }
 }
 
 func (m *Match) undecided(op Op, line int) Decision {
@@ -156,9 +166,11 @@ func (m *Match) decide(d Decision, c *condition, vars *scope) Decision {
 
 // A scope is the variables that one evaluation sees.
 type scope struct {
-	match            *Match
-	id               *Identity
-	record, mutation map[string]any
+	match    *Match
+	id       *Identity
+	record   func() map[string]any // nil when there is none
+	made     map[string]any        // what record has made; nil before it was asked
+	mutation map[string]any
 }
 
 var _ cel.Activation = (*scope)(nil)
@@ -183,7 +195,10 @@ func (s *scope) ResolveName(name string) (any, bool) {
 		if s.record == nil {
 			return types.NullValue, true
 		}
-		return s.record, true
+		if s.made == nil {
+			s.made = s.record()
+		}
+		return s.made, true
 	case "mutation":
 		return s.mutation, true
 	}

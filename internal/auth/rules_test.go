@@ -117,7 +117,7 @@ func TestMayWriteAndRead(t *testing.T) {
 		{"a collection that the rule does not have is closed", "boards", author, nil, put, false},
 	} {
 		t.Run("[R7] [M5] "+c.name, func(t *testing.T) {
-			if d := m.MayWrite(c.collection, c.id, c.record, c.mutation); d.Allowed != c.allowed {
+			if d := m.MayWrite(c.collection, c.id, Record(c.record), c.mutation); d.Allowed != c.allowed {
 				t.Errorf("decision is %s", d)
 			}
 		})
@@ -140,13 +140,26 @@ func TestDecision(t *testing.T) {
 	m := exampleMatch(t, "interview:42")
 
 	t.Run("[R7] a condition that cannot be evaluated denies and says so", func(t *testing.T) {
-		d := m.MayWrite("notes", identity("guest", nil), map[string]any{"content": "private words"}, nil)
+		d := m.MayWrite("notes", identity("guest", nil), Record(map[string]any{"content": "private words"}), nil)
 		if d.Allowed || d.Err == nil || !strings.Contains(d.Err.Error(), "createdBy") {
 			t.Errorf("decision is %+v", d)
 		}
 		want := `The rule for "interview:{id}" does not let you write this record of the collection "notes": its condition could not be evaluated`
 		if d.Reason() != want {
 			t.Errorf("reason is %q", d.Reason())
+		}
+	})
+
+	t.Run("a record is made when the condition looks at it, and once", func(t *testing.T) {
+		rules := must(ParseRules("r", []byte(`channels: [{match: c, collections: {n: {write: 'mutation.op != "delete" || (record.a == 1 && record.b == 2)'}}}]`), nil))
+		m, _ := rules.Match("c")
+		made := 0
+		record := func() map[string]any { made++; return map[string]any{"a": 1, "b": 2} }
+		if d := m.MayWrite("n", nil, record, map[string]any{"op": "patch"}); !d.Allowed || made != 0 {
+			t.Errorf("decision is %s, made %d times", d, made)
+		}
+		if d := m.MayWrite("n", nil, record, map[string]any{"op": "delete"}); !d.Allowed || made != 1 {
+			t.Errorf("decision is %s, made %d times", d, made)
 		}
 	})
 
@@ -158,10 +171,10 @@ func TestDecision(t *testing.T) {
 			many[i] = fmt.Sprint(i)
 		}
 		copy(few, many)
-		if d := m.MayWrite("n", nil, map[string]any{"tags": few}, nil); !d.Allowed {
+		if d := m.MayWrite("n", nil, Record(map[string]any{"tags": few}), nil); !d.Allowed {
 			t.Errorf("decision is %s", d)
 		}
-		if d := m.MayWrite("n", nil, map[string]any{"tags": many}, nil); d.Allowed || !strings.Contains(d.Err.Error(), "cost limit") {
+		if d := m.MayWrite("n", nil, Record(map[string]any{"tags": many}), nil); d.Allowed || !strings.Contains(d.Err.Error(), "cost limit") {
 			t.Errorf("decision is %s", d)
 		}
 	})
@@ -371,7 +384,7 @@ func BenchmarkMayWrite(b *testing.B) {
 	mutation := map[string]any{"op": "patch"}
 	b.ReportAllocs()
 	for b.Loop() {
-		if !m.MayWrite("notes", id, record, mutation).Allowed {
+		if !m.MayWrite("notes", id, Record(record), mutation).Allowed {
 			b.Fatal("denied")
 		}
 	}

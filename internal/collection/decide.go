@@ -16,11 +16,11 @@ type Spec struct {
 	// refused. It is asked only about mutations that would apply, may be called
 	// concurrently, and must not block. A refusal without a code is "forbidden".
 	//
-	// record is the record before the mutation, nil when there is none: its
-	// fields, sets ([]any) and counters by name, with id, version, createdBy,
+	// record makes the record before the mutation, and is nil when there is none:
+	// its fields, sets ([]any) and counters by name, with id, version, createdBy,
 	// createdAt, updatedBy and updatedAt. mutation has op, collection, record
 	// (the id), fields, sets (by name, element → bool) and counters.
-	MayWrite func(record, mutation map[string]any) *protocol.Error
+	MayWrite func(record func() map[string]any, mutation map[string]any) *protocol.Error
 	// Hidden says that the author may write here and not read: what becomes of
 	// its mutations is told without the current record.
 	Hidden bool
@@ -180,21 +180,27 @@ func checkRules(spec Spec, rec, next *protocol.Record, m *protocol.Mutation) *fa
 }
 
 func askRule(spec Spec, rec *protocol.Record, m *protocol.Mutation) *fault {
-	var current map[string]any
-	if rec != nil {
-		var f *fault
-		if current, f = plainOf(spec.Schema, rec); f != nil {
-			return f
-		}
-		current["id"], current["version"] = rec.ID, float64(rec.Version)
-		current["createdBy"], current["createdAt"] = rec.CreatedBy, float64(rec.CreatedAt)
-		current["updatedBy"], current["updatedAt"] = rec.UpdatedBy, float64(rec.UpdatedAt)
-	}
 	asked, f := plainMutation(m)
 	if f != nil {
 		return f
 	}
-	if refused := spec.MayWrite(current, asked); refused != nil {
+	var current func() map[string]any
+	if rec != nil {
+		current = func() (plain map[string]any) {
+			if plain, f = plainOf(spec.Schema, rec); f != nil {
+				return map[string]any{}
+			}
+			plain["id"], plain["version"] = rec.ID, float64(rec.Version)
+			plain["createdBy"], plain["createdAt"] = rec.CreatedBy, float64(rec.CreatedAt)
+			plain["updatedBy"], plain["updatedAt"] = rec.UpdatedBy, float64(rec.UpdatedAt)
+			return plain
+		}
+	}
+	refused := spec.MayWrite(current, asked)
+	if f != nil {
+		return f
+	}
+	if refused != nil {
 		f := &fault{code: refused.Code, path: refused.Path, sentence: refused.Message}
 		if f.code == "" {
 			f.code = protocol.CodeForbidden

@@ -160,7 +160,11 @@ func TestCompileSchema(t *testing.T) {
 
 func TestMayWrite(t *testing.T) {
 	var asked []map[string]any
-	ownOnly := func(record, mutation map[string]any) *protocol.Error {
+	ownOnly := func(before func() map[string]any, mutation map[string]any) *protocol.Error {
+		var record map[string]any
+		if before != nil {
+			record = before()
+		}
 		asked = []map[string]any{record, mutation}
 		if record != nil && record["createdBy"] != "ada" {
 			return &protocol.Error{Message: "only its author may change a note"}

@@ -144,8 +144,8 @@ func (c Channel) Target(id *auth.Identity) collection.Target {
 	return t
 }
 
-func (c Channel) mayWrite(name string, id *auth.Identity) func(record, mutation map[string]any) *protocol.Error {
-	return func(record, mutation map[string]any) *protocol.Error {
+func (c Channel) mayWrite(name string, id *auth.Identity) func(record func() map[string]any, mutation map[string]any) *protocol.Error {
+	return func(record func() map[string]any, mutation map[string]any) *protocol.Error {
 		if d := c.match.MayWrite(name, id, record, mutation); !d.Allowed {
 			return &protocol.Error{Code: protocol.CodeForbidden, Message: d.Reason()}
 		}
