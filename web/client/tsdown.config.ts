@@ -1,7 +1,13 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: { index: "src/index.ts", notes: "src/notes.ts", schema: "src/schema.ts", testing: "src/testing/index.ts" },
+  entry: {
+    index: "src/index.ts",
+    devtools: "src/devtools/index.ts",
+    notes: "src/notes.ts",
+    schema: "src/schema.ts",
+    testing: "src/testing/index.ts",
+  },
   format: "esm",
   platform: "neutral",
   target: "es2022",

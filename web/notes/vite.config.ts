@@ -13,10 +13,12 @@ export default defineConfig({
   resolve: {
     // The SDK's sources rather than its build, so that an app built from this checkout is never older than the SDK in it.
     alias: {
+      "@chorale/client/devtools": workspace("client/src/devtools/index.ts"),
       "@chorale/client/notes": workspace("client/src/notes.ts"),
       "@chorale/client/schema": workspace("client/src/schema.ts"),
       "@chorale/client/testing": workspace("client/src/testing/index.ts"),
       "@chorale/client": workspace("client/src/index.ts"),
+      "@chorale/react/devtools": workspace("react/src/devtools/index.tsx"),
       "@chorale/react": workspace("react/src/index.ts"),
     },
   },

@@ -1,7 +1,7 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: { index: "src/index.ts", suspense: "src/use-suspense.ts" },
+  entry: { devtools: "src/devtools/index.tsx", index: "src/index.ts", suspense: "src/use-suspense.ts" },
   format: "esm",
   platform: "neutral",
   target: "es2022",

@@ -6,10 +6,12 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 // Both packages from their sources, so that no test runs against an old build.
 const sources = [
   { find: /^@chorale\/client$/, replacement: here("../client/src/index.ts") },
+  { find: /^@chorale\/client\/devtools$/, replacement: here("../client/src/devtools/index.ts") },
   { find: /^@chorale\/client\/notes$/, replacement: here("../client/src/notes.ts") },
   { find: /^@chorale\/client\/schema$/, replacement: here("../client/src/schema.ts") },
   { find: /^@chorale\/client\/testing$/, replacement: here("../client/src/testing/index.ts") },
   { find: /^@chorale\/react$/, replacement: here("src/index.ts") },
+  { find: /^@chorale\/react\/devtools$/, replacement: here("src/devtools/index.tsx") },
   { find: /^@chorale\/react\/suspense$/, replacement: here("src/use-suspense.ts") },
 ];
 

@@ -6,7 +6,7 @@ import type { Membership } from "./membership";
 import type { Frame } from "./protocol";
 import { Listeners, ValueStore } from "./store";
 import { TokenSource } from "./token";
-import type { ClientEvents, Platform, RealtimeClient, RealtimeClientOptions, Unsubscribe } from "./types";
+import type { ClientDebug, ClientEvents, Platform, RealtimeClient, RealtimeClientOptions, Unsubscribe } from "./types";
 
 /**
  * Makes a client. Nothing is connected, fetched or timed until somebody retains it or claims a channel, so it may be made while
@@ -67,6 +67,14 @@ class Client implements RealtimeClient {
 
   get connection() {
     return this.#connection.snapshot;
+  }
+
+  get debug(): ClientDebug {
+    return {
+      platform: this.#platform,
+      socket: () => this.#connection.socket,
+      channels: () => this.channels.memberships(),
+    };
   }
 
   retain(): Unsubscribe {

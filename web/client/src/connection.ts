@@ -74,6 +74,10 @@ export class Connection {
     return this.#snapshot;
   }
 
+  get socket(): SocketLike | undefined {
+    return this.#socket;
+  }
+
   get isOpen(): boolean {
     return this.#state.name === "open" && this.#socket !== undefined;
   }

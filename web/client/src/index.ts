@@ -4,11 +4,13 @@ export { ChoraleError } from "./errors";
 export { messageFactory } from "./message-factory";
 export type {
   Channel,
+  ChannelDebug,
   ChannelManager,
   ChannelOptions,
   ChannelSnapshot,
   ChannelStatus,
   ChoraleErrorLike,
+  ClientDebug,
   ClientEvents,
   Collection,
   CollectionSnapshot,

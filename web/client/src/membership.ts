@@ -130,6 +130,10 @@ export class Membership {
     this.records = createChannelStore(this.#host());
   }
 
+  get position(): Position | undefined {
+    return this.#position;
+  }
+
   get isLive(): boolean {
     return this.#live;
   }

@@ -147,6 +147,31 @@ export interface RealtimeClient {
   /** Ends everything. Pending writes settle as `unknown`. Idempotent. */
   close(): void;
   on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): Unsubscribe;
+  /** For `@chorale/client/devtools`. What it gives changes without notice. */
+  readonly debug?: ClientDebug;
+}
+
+/** A client as developers' tools see it: what is inside, and where they may put themselves in between. */
+export interface ClientDebug {
+  /** This client's own: replacing its functions changes what the client takes from outside. */
+  readonly platform: Platform;
+  /** Under the connection now. */
+  socket(): SocketLike | undefined;
+  channels(): readonly ChannelDebug[];
+}
+
+export interface ChannelDebug {
+  readonly name: string;
+  readonly isPrivate: boolean;
+  readonly status: Store<ChannelSnapshot>;
+  /** Where it stands in the channel's log; undefined before the first `synced`. */
+  readonly position: { readonly epoch: string; readonly offset: number } | undefined;
+  readonly presence: { readonly members: Store<readonly PresenceMember[]> };
+  readonly records: {
+    names(): readonly string[];
+    collection(name: string): Collection;
+    readonly pendingCount: Store<number>;
+  };
 }
 
 export interface ClientEvents {

@@ -1,4 +1,5 @@
 import { RealtimeProvider } from "@chorale/react";
+import { Devtools } from "./devtools.tsx";
 import { KeptFailuresProvider } from "./note/kept-failures.tsx";
 import { SessionGate } from "./session/gate.tsx";
 import type { Session } from "./session/session.ts";
@@ -6,7 +7,7 @@ import { Shell } from "./shell.tsx";
 import { ToastProvider } from "./toast/toast.tsx";
 
 /** The app: who we are, the connection for that, and the pages. */
-export function App({ session, url }: { session: Session; url: string }) {
+export function App({ session, url, devtools }: { session: Session; url: string; devtools: boolean }) {
   return (
     <SessionGate session={session}>
       {(identity) => (
@@ -16,6 +17,7 @@ export function App({ session, url }: { session: Session; url: string }) {
               <Shell session={session} identity={identity} />
             </KeptFailuresProvider>
           </ToastProvider>
+          <Devtools isWanted={devtools} />
         </RealtimeProvider>
       )}
     </SessionGate>

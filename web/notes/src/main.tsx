@@ -2,7 +2,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
 import { Session } from "./session/session.ts";
-import { takeParameter } from "./take-parameter.ts";
+import { takeFlag, takeParameter } from "./take-parameter.ts";
 import "./styles.css";
 
 const session = new Session({
@@ -18,6 +18,6 @@ if (!root) throw new Error("index.html has no element with the id root");
 session.start(takeParameter("as"));
 createRoot(root).render(
   <StrictMode>
-    <App session={session} url={window.location.origin} />
+    <App session={session} url={window.location.origin} devtools={takeFlag("devtools")} />
   </StrictMode>,
 );

@@ -7,3 +7,12 @@ export function takeParameter(name: string): string | undefined {
   history.replaceState(history.state, "", url);
   return value;
 }
+
+/** The same for one that says something by being there. */
+export function takeFlag(name: string): boolean {
+  const url = new URL(window.location.href);
+  if (!url.searchParams.has(name)) return false;
+  url.searchParams.delete(name);
+  history.replaceState(history.state, "", url);
+  return true;
+}

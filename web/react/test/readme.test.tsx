@@ -10,7 +10,7 @@ const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf
 
 test("the samples in the README are those that the compiler has seen", () => {
   const samples = [...read("../README.md").matchAll(/```tsx\n(.*?)```/gs)].map(([, sample]) => sample);
-  expect(samples).toEqual(["notes", "own-types"].map((name) => read(`readme/${name}.tsx`)));
+  expect(samples).toEqual(["notes", "own-types", "devtools"].map((name) => read(`readme/${name}.tsx`)));
 });
 
 test("the sample of own types shows what fits and says what does not", async () => {

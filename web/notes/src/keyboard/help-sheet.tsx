@@ -14,6 +14,7 @@ const SHORTCUTS: readonly (readonly [keys: readonly string[], does: string])[] =
   [["Enter"], "Save what you write; Shift + Enter begins a line"],
   [["Esc"], "Leave a field; your text stays"],
   [["t"], "Light or dark"],
+  [["Alt + Shift + D"], "Look into the connection"],
   [["?"], "This list"],
 ];
 
