@@ -20,6 +20,7 @@ type application struct {
 	fault     *fault // of the mutation itself; the record is not looked at then
 	recordKey string // "" with a fault
 	id        string // of the entry, see append
+	fresh     bool   // the client's row is not older than this application
 }
 
 // queue makes further attempts, in turn with others of this node whose record
@@ -46,7 +47,15 @@ func (a *application) attempt(ctx context.Context) (outcome protocol.Outcome, re
 	if err != nil {
 		return outcome, nil, err
 	}
-	if refused = admitTurn(row, a.m.N, a.author.Subject); refused != nil {
+	if refused = admitTurn(row, a.m.N, a.author.Subject); refused != nil && !a.fresh {
+		// A node that lags behind may not have heard of the one before: a client that
+		// is refused wrongly takes a new id, and does again what is done.
+		if row, rowVersion, err = a.freshRow(ctx); err != nil {
+			return outcome, nil, err
+		}
+		refused = admitTurn(row, a.m.N, a.author.Subject)
+	}
+	if refused != nil {
 		return outcome, refused, nil
 	}
 	if a.m.N <= row.last {
@@ -87,6 +96,15 @@ func (a *application) attempt(ctx context.Context) (outcome protocol.Outcome, re
 		outcome.State = d.change.State
 	}
 	return outcome, nil, nil
+}
+
+// freshRow reads the client's row as it is on whichever node (E9).
+func (a *application) freshRow(ctx context.Context) (clientRow, uint64, error) {
+	if _, err := a.store.eng.Head(ctx, a.target.Channel); err != nil {
+		return clientRow{}, 0, fmt.Errorf("head: %w", err)
+	}
+	a.fresh = true
+	return a.store.loadRow(ctx, a.target.Channel, a.m.Client)
 }
 
 // admitTurn refuses a mutation whose turn it is not (M1). It lets repeats pass.

@@ -142,4 +142,41 @@ func TestConcurrency(t *testing.T) {
 			t.Errorf("%d turns are left", len(g.turns))
 		}
 	})
+	t.Run("[M1] [E9] a node that has not heard of a client's last mutation asks before it refuses the next", func(t *testing.T) {
+		fake := newFake()
+		d := newDesk(t, fake, map[string]Spec{"notes": {}})
+		d.apply(put("c1", 1, "r1", fields("content", "a")))
+		d.apply(patch("c1", 2, "r1", fields("content", "b")))
+		for _, upTo := range []uint64{0, 1} { // the client is unknown there, or 2 is due
+			behind := newDesk(t, &laggard{fakeEngine: fake, upTo: upTo}, map[string]Spec{"notes": {}})
+			behind.refuse("ada", patch("c1", 9, "r1", nil), protocol.CodeOutOfOrder)
+			behind = newDesk(t, &laggard{fakeEngine: fake, upTo: upTo}, map[string]Spec{"notes": {}})
+			m := patch("c1", 3, "r1", fields("content", fmt.Sprint("c", upTo)))
+			m.N += upTo
+			if got := behind.apply(m); got.Status != protocol.StatusApplied || got.Offset != 3+upTo {
+				t.Errorf("from a node at %d: %+v", upTo, got)
+			}
+		}
+	})
+}
+
+// laggard is a node that has heard of the log up to an offset, until somebody
+// asks for its head.
+type laggard struct {
+	*fakeEngine
+	upTo  uint64
+	fresh bool
+}
+
+func (l *laggard) Head(ctx context.Context, channel string) (engine.Position, error) {
+	l.fresh = true
+	return l.fakeEngine.Head(ctx, channel)
+}
+
+func (l *laggard) Get(ctx context.Context, channel, key string) (engine.Value, error) {
+	v, err := l.fakeEngine.Get(ctx, channel, key)
+	if v.Version > l.upTo && !l.fresh {
+		return engine.Value{Key: key}, err
+	}
+	return v, err
 }

@@ -58,6 +58,12 @@ func (f *fakeEngine) Get(ctx context.Context, _ string, key string) (engine.Valu
 	return f.values[key], ctx.Err()
 }
 
+func (f *fakeEngine) Head(ctx context.Context, _ string) (engine.Position, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return engine.Position{Epoch: "e", Offset: uint64(len(f.entries))}, ctx.Err()
+}
+
 func (f *fakeEngine) State(_ context.Context, _ string, prefix string, after uint64) (engine.Position, []engine.Value, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -28,12 +28,15 @@
 //     Options' tombstone age. Other entries stay for the channel's Retention,
 //     or longer when their append said so (Write.Keep). Read says ErrTruncated instead of leaving out an entry that set no key.
 //   - E7: a log that lost entries has a new epoch. Positions of another epoch
-//     are refused with ErrEpoch, positions ahead of the log with ErrFuture. A node
-//     among several that has not heard of a position yet asks the log before it
-//     says so.
+//     are refused with ErrEpoch, positions ahead of the log with ErrFuture.
 //   - E8: back-pressure is an error (ErrOverloaded), never unbounded memory. A
 //     store that cannot be written refuses appends with ErrUnavailable; what it
 //     acknowledged before stays readable.
+//   - E9: nodes may lag behind each other, and Head tells how far they are: what
+//     it returns is not older than anything that any node has acknowledged before
+//     the call, nor is anything that the same node is asked afterwards. A node that
+//     cannot know answers ErrUnavailable. Nor is a position called ErrFuture
+//     because a node has not heard of it.
 //
 // # Concurrency
 //

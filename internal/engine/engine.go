@@ -38,7 +38,8 @@ type Engine interface {
 	// tombstone was dropped, has Version 0.
 	Get(ctx context.Context, channel, key string) (Value, error)
 
-	// Head returns the position of the newest entry.
+	// Head returns the position of the newest entry, wherever it was appended
+	// (E9).
 	Head(ctx context.Context, channel string) (Position, error)
 
 	// Watch calls sink with everything that happens in the channel after the

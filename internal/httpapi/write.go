@@ -67,6 +67,9 @@ func (a *API) writeRecord(r *request) (answer, *problem) {
 	// Not given up half-way: whether a number was consumed must be known before
 	// the next write takes it.
 	ctx := context.WithoutCancel(r.Context())
+	if _, err := a.opts.Engine.Head(ctx, w.at.channel.Log()); err != nil { // E9: also one whose answer was lost
+		return answer{}, a.engineProblem("write record", err)
+	}
 	last, _, fault := a.opts.Collections.Client(ctx, w.at.channel.Log(), w.client, r.identity.Subject)
 	if fault != nil {
 		return answer{}, refuse(fault)

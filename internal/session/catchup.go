@@ -159,8 +159,7 @@ func (s *Session) readMissed(r *joinRequest, log string, p *past) error {
 		p.messages = append(p.messages, onlyMessages(entries)...)
 		if len(entries) < protocol.MaxReplay {
 			r.resumed = true
-			// The head may have been read on a node that lags behind what it says now.
-			p.position.Offset = max(p.position.Offset, after.Offset, last(entries))
+			p.position.Offset = max(p.position.Offset, last(entries))
 			return nil
 		}
 		after.Offset = last(entries)

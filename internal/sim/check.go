@@ -8,6 +8,7 @@ import (
 type seen struct {
 	epoch   string
 	message uint64 // everything up to here was told, or was not asked for
+	pages   uint64 // offset of the pages of this catch-up
 	frame   uint64 // offset of the newest frame since the catch-up ended
 }
 
@@ -87,8 +88,8 @@ func (m *membership) checkChange(c *protocol.Change) {
 	}
 	had := max(m.records.upTo, m.records.synced)
 	switch missed := between(log.changes, had, c.Offset); {
-	case c.Offset <= m.records.upTo:
-		w.fail("[R3] %s: change %d comes again, the records are at %d", m.log(), c.Offset, m.records.upTo)
+	case c.Offset <= m.seen.pages:
+		w.fail("[J1] %s: change %d comes again, its records are at %d", m.log(), c.Offset, m.seen.pages)
 	case missed != 0:
 		w.fail("[R3] %s: change %d comes and %d has not", m.log(), c.Offset, missed)
 	}
@@ -100,6 +101,7 @@ func (m *membership) checkPage(p *protocol.RecordsPage) {
 	if m.live {
 		m.world().fail("[J1] %s: records at %d come after the catch-up", m.log(), p.Offset)
 	}
+	m.seen.pages = p.Offset
 }
 
 // checkSynced demands that nothing of the past is missing (R3, J1).
@@ -141,6 +143,13 @@ func (m *membership) checkRecord(id string) {
 	if want, got := log.record(id, m.records.upTo), m.records.base[id]; !sameRecord(want, got) {
 		m.world().fail("[R5] %s at %d: record %s is %s, and folds to %s", m.log(), m.records.upTo, id, text(want), text(got))
 	}
+}
+
+// knows says whether the client has been told of a record in this epoch, or there
+// is none. A load leaves deleted ones out, so that there may be one that it knows
+// nothing of.
+func (m *membership) knows(id string, offset uint64) bool {
+	return m.records.told[id] || m.world().truth.log(m.log(), m.seen.epoch).record(id, offset-1) == nil
 }
 
 // checkOwn demands that an own write which settles as applied looks as it did

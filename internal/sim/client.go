@@ -24,14 +24,29 @@ type client struct {
 }
 
 func newClient(w *World, index int) *client {
-	c := &client{world: w, index: index, sub: "u" + strconv.Itoa(index%4), version: protocol.V2}
+	c := &client{world: w, index: index, sub: "u" + strconv.Itoa(index%4), version: protocol.V2, skew: time.Duration(index%5-2) * 7 * time.Second}
 	if index%3 == 2 {
 		c.version = protocol.V1
 	}
+	c.forget()
+	return c
+}
+
+// forget makes a client new, with an id of its own in each channel.
+func (c *client) forget() {
+	c.memberships = nil
 	for i := range channels {
 		c.memberships = append(c.memberships, newMembership(c, &channels[i]))
 	}
-	return c
+}
+
+// reload is what a page does that is loaded again: what it knew and wanted is
+// gone, and some of it is still on its way.
+func (c *client) reload() {
+	c.link.gone = true
+	c.link.cut()
+	c.link = nil
+	c.forget()
 }
 
 // connect opens a connection to a server that is alive.

@@ -11,7 +11,7 @@ type Faults struct {
 	NoRepair          bool // E2: what got lost on the way to a node stays lost
 	Reorders          bool // E1: a node delivers two entries the wrong way round
 	NoTruncation      bool // E6: what was dropped is left out without a word
-	StaleFuture       bool // E7: a node that lags behind calls positions too new
+	StaleHead         bool // E9: a node that lags behind takes what it knows for the newest
 	LosesAcknowledged bool // E3: the newest entry is gone after a restart
 	LeakyLeases       bool // leases outlive their node
 	FailingDrops      bool // a node that is cut off refuses to give up its leases
@@ -21,8 +21,6 @@ type Faults struct {
 	RenumbersResent bool // what is sent again gets another number
 	FreshIDs        bool // what is published again gets another id
 	KeepsSettled    bool // a settled write is still shown as pending
-	KeepsPages      bool // pages of a catch-up that was cut off are taken with the next one
-	AheadOfRecords  bool // the position is what was handed on, though the records are not there yet
 	ForgetsPosition bool // resumed: false forgets it before there is another
 
 	// Of the socket.

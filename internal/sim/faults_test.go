@@ -16,12 +16,12 @@ func TestFaultsAreFound(t *testing.T) {
 		from  uint64   // the first seed to try, for faults that few seeds meet
 	}{
 		{"a log in which ids mean nothing", Options{Nodes: 3, Faults: Faults{NoDedupe: true}}, []string{"[R2]"}, 0},
-		{"a log that does not look at conditions", Options{Nodes: 3, Faults: Faults{NoConditions: true}}, []string{"[R4]", "[R5]"}, 0},
+		{"a log that does not look at conditions", Options{Nodes: 3, Faults: Faults{NoConditions: true}}, []string{"[R4]", "[R5]", "[R6]"}, 0},
 		{"a catch-up that leaves out the last entry", Options{Nodes: 3, Faults: Faults{SkipsLast: true}}, []string{"[R3]"}, 0},
 		{"a node that does not notice what got lost on the way", Options{Nodes: 3, Faults: Faults{NoRepair: true}}, []string{"[R3]", "[R5]"}, 0},
 		{"a node that delivers two entries the wrong way round", Options{Nodes: 3, Faults: Faults{Reorders: true}}, []string{"[R1]", "[R3]"}, 0},
 		{"a log that drops entries without a word", Options{Nodes: 3, Faults: Faults{NoTruncation: true}}, []string{"[R3]"}, 0},
-		{"a node that lags behind and calls it the future", Options{Nodes: 3, Faults: Faults{StaleFuture: true}}, []string{"[S2]"}, 0},
+		{"a node that lags behind and takes what it knows for the newest", Options{Nodes: 3, Faults: Faults{StaleHead: true}}, []string{"[S2]", "[J1]", "[R4]", "[R5]", "[R3]", "[A1]"}, 0},
 		{"a log that loses what it has acknowledged", Options{Nodes: 3, Faults: Faults{LosesAcknowledged: true}}, []string{"[R2]"}, 0},
 		{"leases that outlive their node", Options{Nodes: 3, Faults: Faults{LeakyLeases: true}}, []string{"[P3]"}, 0},
 		{"a node that cannot give up a lease while it is cut off", Options{Nodes: 3, Faults: Faults{FailingDrops: true}}, []string{"[P3]"}, 0},
@@ -29,9 +29,7 @@ func TestFaultsAreFound(t *testing.T) {
 		{"a client that gives another number to what it sends again", Options{Faults: Faults{RenumbersResent: true}}, []string{"[R4]"}, 0},
 		{"a client that gives another id to what it publishes again", Options{Faults: Faults{FreshIDs: true}}, []string{"[R2]"}, 0},
 		{"a client that shows what has settled as pending", Options{Faults: Faults{KeepsSettled: true}}, []string{"[R6]"}, 0},
-		{"a client that takes pages of a catch-up that was cut off", Options{Nodes: 3, Faults: Faults{KeepsPages: true}}, []string{"[R5]", "[R6]"}, 16},
-		{"a client whose position is ahead of its records", Options{Nodes: 3, Faults: Faults{AheadOfRecords: true}}, []string{"[R3]", "[R5]"}, 59},
-		{"a client that forgets its position too soon", Options{Limits: true, Faults: Faults{ForgetsPosition: true}}, []string{"[R6]"}, 15},
+		{"a client that forgets its position too soon", Options{Limits: true, Faults: Faults{ForgetsPosition: true}}, []string{"[R6]"}, 40},
 		{"a queue without an end", Options{Faults: Faults{Unbounded: true}}, []string{"[R7]"}, 0},
 	} {
 		t.Run("the simulation finds "+wrong.what, func(t *testing.T) {

@@ -82,9 +82,7 @@ func (m *membership) down() {
 	m.joinRef, m.joined, m.live = "", false, false
 	m.waits = make(map[string]func(reply))
 	m.outbox.down()
-	if !m.world().options.Faults.KeepsPages {
-		m.records.pages = nil // the next catch-up begins where this one did, perhaps on a node that knows less
-	}
+	m.records.pages = nil // the next catch-up begins where this one did
 	for _, p := range m.posts {
 		p.sent = false
 	}
@@ -166,9 +164,7 @@ func (m *membership) message(payload json.RawMessage) {
 	m.advance(b.Meta.Offset)
 }
 
-// advance moves the position, which a catch-up that is under way does not. It
-// must not be ahead of the records: what was handed on may be, when a catch-up
-// was cut off and the next one came from a node that knows less.
+// advance moves the position, which a catch-up that is under way does not.
 func (m *membership) advance(offset uint64) {
 	m.delivered = max(m.delivered, offset)
 	if m.live && m.position != nil {
@@ -188,14 +184,15 @@ func (m *membership) page(p protocol.RecordsPage) {
 }
 
 func (m *membership) synced(s protocol.Synced) {
-	if m.position != nil && m.position.Epoch != s.Epoch {
+	switch {
+	case m.records.told == nil:
+		m.records.begin()
+	case m.position != nil && m.position.Epoch != s.Epoch:
+		m.records.begin()
 		m.outbox.reloaded()
 	}
 	m.delivered = max(m.delivered, s.Offset)
 	m.position = &engine.Position{Epoch: s.Epoch, Offset: s.Offset}
-	if m.world().options.Faults.AheadOfRecords {
-		m.position.Offset = m.delivered
-	}
 	m.live = true
 	m.checkSynced(&s)
 	m.records.commit(m)
@@ -219,6 +216,19 @@ func (m *membership) flush() {
 			m.send(p)
 		}
 	}
+}
+
+// again sends everything that is unsettled once more, as who waits too long for an
+// answer does.
+func (m *membership) again() {
+	if !m.live {
+		return
+	}
+	m.outbox.down()
+	for _, p := range m.posts {
+		p.sent = false
+	}
+	m.flush()
 }
 
 // publish makes a broadcast, which is sent until it is acknowledged.

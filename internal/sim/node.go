@@ -240,11 +240,17 @@ func (f *feed) repair() {
 
 // catchUp makes a node show everything that was appended so far, or says why it
 // cannot.
-func (n *node) catchUp(channel string) error {
+func (n *node) catchUp(ctx context.Context, channel string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	n.log.mu.Lock()
-	cut, f := n.cut, n.feeds[channel]
+	cut, closed, f := n.cut, n.closed, n.feeds[channel]
 	n.log.mu.Unlock()
-	if cut {
+	switch {
+	case closed:
+		return engine.ErrClosed
+	case cut:
 		return engine.ErrUnavailable
 	}
 	if f != nil {
@@ -311,10 +317,10 @@ func (n *node) Append(ctx context.Context, channel string, w engine.Write) (engi
 // Read implements engine.Engine.
 func (n *node) Read(ctx context.Context, channel string, after engine.Position, limit int) ([]engine.Entry, error) {
 	c, upTo, err := n.shown(ctx, channel)
-	if err == nil && after.Offset > upTo && (after.Epoch == "" || after.Epoch == c.epoch) && !n.log.faults.StaleFuture {
+	if err == nil && after.Offset > upTo && (after.Epoch == "" || after.Epoch == c.epoch) {
 		// Ahead of what this node has seen is not ahead of the log.
 		n.log.mu.Unlock()
-		if err := n.catchUp(channel); err != nil {
+		if err := n.catchUp(ctx, channel); err != nil {
 			return nil, fmt.Errorf("read %s: %w", channel, err)
 		}
 		c, upTo, err = n.shown(ctx, channel)
@@ -360,7 +366,7 @@ func (n *node) State(ctx context.Context, channel, prefix string, after uint64) 
 	c, upTo, err := n.shown(ctx, channel)
 	if err == nil && after > upTo {
 		n.log.mu.Unlock()
-		if err := n.catchUp(channel); err != nil {
+		if err := n.catchUp(ctx, channel); err != nil {
 			return engine.Position{}, nil, fmt.Errorf("state %s: %w", channel, err)
 		}
 		c, upTo, err = n.shown(ctx, channel)
@@ -388,6 +394,11 @@ func (n *node) Get(ctx context.Context, channel, key string) (engine.Value, erro
 
 // Head implements engine.Engine.
 func (n *node) Head(ctx context.Context, channel string) (engine.Position, error) {
+	if !n.log.faults.StaleHead {
+		if err := n.catchUp(ctx, channel); err != nil {
+			return engine.Position{}, fmt.Errorf("head %s: %w", channel, err)
+		}
+	}
 	c, upTo, err := n.shown(ctx, channel)
 	if err != nil {
 		return engine.Position{}, fmt.Errorf("head %s: %w", channel, err)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/chorale-rt/chorale/internal/linear"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -18,6 +17,7 @@ type records struct {
 	upTo   uint64                      // the base holds everything up to here
 	synced uint64                      // offset of the newest synced
 	loaded bool
+	told   map[string]bool // ids of all that it was told of in this epoch
 }
 
 // held names the collections that the client has at its position.
@@ -47,7 +47,7 @@ func (r *records) commit(m *membership) {
 				m.world().fail("record %s: %v", raw, err)
 				return
 			}
-			r.base[rec.ID] = rec
+			r.base[rec.ID], r.told[rec.ID] = rec, true
 		}
 		r.upTo = p.Offset
 	}
@@ -62,11 +62,11 @@ func (r *records) change(m *membership, c *protocol.Change) {
 	if c.Client == m.clientID {
 		own = m.outbox.byNumber(c.N)
 	}
-	before := m.view(c.Record)
+	before, known := m.view(c.Record), m.knows(c.Record, c.Offset)
 	if c.Status == protocol.StatusApplied && c.Offset > r.upTo {
 		r.upTo = c.Offset
 		if next := applied(r.base[c.Record], c); next != nil {
-			r.base[c.Record] = next
+			r.base[c.Record], r.told[c.Record] = next, true
 		}
 		m.checkRecord(c.Record)
 	}
@@ -76,7 +76,7 @@ func (r *records) change(m *membership, c *protocol.Change) {
 			o.State = c.State
 		}
 		m.settle(own, o)
-		if c.Status == protocol.StatusApplied {
+		if c.Status == protocol.StatusApplied && known {
 			m.checkOwn(own, before, m.view(c.Record))
 		}
 	}
@@ -110,7 +110,6 @@ type write struct {
 	mutation protocol.Mutation
 	sent     bool
 	tries    int
-	begun    int  // step at which it was made
 	onOther  bool // the records are another log's since
 	answer   *protocol.Outcome
 }
@@ -142,6 +141,9 @@ func (o *outbox) answered(upTo uint64) (out []*write) {
 	}
 	return out
 }
+
+// begin forgets what was told in another epoch.
+func (r *records) begin() { r.told = make(map[string]bool) }
 
 // reloaded hears that the records are another log's: what is pending may look
 // different on them.
@@ -238,9 +240,7 @@ func (m *membership) settle(w *write, o protocol.Outcome) {
 	if !m.world().options.Faults.KeepsSettled {
 		m.outbox.remove(w)
 	}
-	op := linear.Mutated(&w.mutation, 2*int64(w.begun)-1, o)
-	op.End = 2 * int64(m.world().steps)
-	m.world().history = append(m.world().history, op)
+	m.world().answered(&w.mutation, o)
 }
 
 // mutate makes a write of something the client sees, or something like it.
@@ -275,7 +275,8 @@ func (m *membership) mutate() {
 		mut.IfVersion = &version
 	}
 	o.next++
-	o.writes = append(o.writes, &write{mutation: mut, begun: w.steps})
+	o.writes = append(o.writes, &write{mutation: mut})
+	w.asks(&mut)
 	m.flush()
 }
 

@@ -43,7 +43,7 @@ func (f *Failure) Error() string {
 
 func (w *World) report() *Report {
 	r := w.counts
-	r.Digest, r.History = w.trace.digest, w.history
+	r.Digest, r.History = w.trace.digest, w.lastHistory()
 	for _, logs := range w.truth.logs {
 		for _, log := range logs {
 			r.Entries += len(log.entries)

@@ -13,6 +13,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/internal/session"
+	"github.com/chorale-rt/chorale/protocol"
 )
 
 // secret signs the tokens of the simulation.
@@ -85,6 +86,9 @@ var channels = []channelSpec{
 	{name: "talk", private: true},
 	{name: "lobby"},
 }
+
+// room is the channel with records.
+var room = protocol.Channel{Name: "room", Private: true}
 
 // rules are the files that the world loads one after the other. The first lets
 // everybody do everything, and is in force at the end.

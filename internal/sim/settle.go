@@ -81,6 +81,10 @@ func (w *World) round() {
 			m.flush()
 		}
 	}
+	if w.service.pending != nil || w.service.said != nil {
+		w.service.ask(w.servers[0])
+		w.resumeAll()
+	}
 	w.pass(250 * time.Millisecond)
 }
 
@@ -116,6 +120,9 @@ func (w *World) unsettled() string {
 		if l.gone || l.isClosing() || len(l.up) > 0 || l.waiting() > 0 {
 			return fmt.Sprintf("link %d: %d frames up, %d down, closing %v", l.number, len(l.up), l.waiting(), l.isClosing())
 		}
+	}
+	if w.service.busy || w.service.pending != nil || w.service.said != nil {
+		return "the service was not answered"
 	}
 	for _, c := range w.clients {
 		if c.link == nil {
@@ -178,15 +185,14 @@ func (w *World) checkEnd(m *membership, present string) {
 
 // checkLoaded compares what a server loads with the truth.
 func (w *World) checkLoaded(s *server) {
-	room := protocol.Channel{Name: "room", Private: true}.Log()
 	w.quiet.Store(true)
 	defer w.quiet.Store(false)
-	at, list, err := s.deps.Collections.Load(context.Background(), room, "notes", 0)
+	at, list, err := s.deps.Collections.Load(context.Background(), room.Log(), "notes", 0)
 	if err != nil {
 		w.fail("load: %v", err)
 		return
 	}
-	log := w.truth.log(room, at.Epoch)
+	log := w.truth.log(room.Log(), at.Epoch)
 	loaded := map[string]*protocol.Record{}
 	for _, raw := range list {
 		rec := new(protocol.Record)

@@ -20,8 +20,11 @@ func (w *World) step() {
 		did = w.goOn()
 	case dice < 800:
 		did = w.hear()
-	case dice < 940:
+	case dice < 930:
 		did = w.act()
+	case dice < 940:
+		w.did("ask", 0, "service")
+		did = w.service.ask(w.servers[w.rng.IntN(len(w.servers))])
 	case dice < 970:
 		did = w.disturb()
 	case dice < 992:
@@ -152,6 +155,12 @@ func (w *World) act() bool {
 	case dice < 96:
 		w.did("refresh", c.index, "")
 		c.refresh()
+	case dice < 97:
+		w.did("reload", c.index, "")
+		c.reload()
+	case dice < 99:
+		w.did("send again", c.index, m.spec.name)
+		m.again()
 	}
 	return true
 }
@@ -208,7 +217,12 @@ func (w *World) trouble() bool {
 	case dice < 60:
 		s.skew = time.Duration(w.rng.IntN(30)-15)*time.Second + time.Duration(s.index)*37*time.Millisecond
 		w.did("skew", s.index, s.skew.String())
-	case dice < 70:
+	case dice < 66:
+		w.resumeAll() // it waits for frames that are being handled
+		sub := w.clients[w.rng.IntN(len(w.clients))].sub
+		w.did("disconnect", s.index, sub)
+		s.deps.Registry.DisconnectSubject(sub)
+	case dice < 74:
 		w.restart(s, w.rng.IntN(2) == 0)
 	default:
 		return w.troubleInCluster(s)

@@ -53,6 +53,8 @@ type truthOutcome struct {
 	offset uint64
 	status protocol.Status
 	record string
+
+	conflict bool // rejected with version_conflict
 }
 
 func newTruth(now func() time.Time, fail func(string, ...any)) *truth {
@@ -117,7 +119,9 @@ func (t *truth) noteChange(channel string, l *truthLog, off uint64, w engine.Wri
 		t.fail("[R4] %s: mutation %s has its effect at %d and at %d", channel, change.ID, first, off)
 	}
 	l.numbers[change.Client], l.mutations[change.ID] = change.N, off
-	l.outcomes[numbered(change.Client, change.N)] = truthOutcome{off, change.Status, change.Record}
+	l.outcomes[numbered(change.Client, change.N)] = truthOutcome{
+		off, change.Status, change.Record, change.Error != nil && change.Error.Code == protocol.CodeVersionConflict,
+	}
 	if change.Status != protocol.StatusApplied {
 		return
 	}

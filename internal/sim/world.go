@@ -38,8 +38,10 @@ type World struct {
 	backend backend
 	servers []*server
 	clients []*client
+	service *service
 	links   []*link // that are open for at least one of their ends
 	history []linear.Operation
+	asked   map[string]asked // by client and n
 
 	shared   sync.Mutex // guards the following, which timers of the servers ask for
 	policies []*policy.Policy
@@ -62,7 +64,7 @@ type World struct {
 // time it passes; with the same crypto/rand and options it does the very same
 // again. The error is a *Failure.
 func Run(o Options) (*Report, error) {
-	w := &World{options: o, rng: rand.New(rand.NewPCG(o.Seed, 0)), expiries: make(map[int64]bool), started: time.Now()}
+	w := &World{options: o, rng: rand.New(rand.NewPCG(o.Seed, 0)), expiries: make(map[int64]bool), asked: make(map[string]asked), started: time.Now()}
 	if err := w.begin(); err != nil {
 		return nil, err
 	}
@@ -94,6 +96,7 @@ func (w *World) begin() (err error) {
 			return err
 		}
 	}
+	w.service = newService(w)
 	n := w.options.Clients
 	if n == 0 {
 		n = 6

@@ -6,8 +6,8 @@
 //	}
 //
 // Run closes the engines it opened. What only some engines can do in a test —
-// be opened again on the same data, be told the time, be told not to accept
-// writes — is tested when the matching option says how.
+// be opened again on the same data, be told the time, have other nodes beside
+// them — is tested when the matching option says how.
 //
 // The suite waits for conditions and never for time to pass.
 package enginetest

@@ -31,6 +31,7 @@ type suite struct {
 	open         func(t *testing.T) engine.Engine
 	reopen       func(t *testing.T) (engine.Engine, func() engine.Engine)
 	clock        func(t *testing.T, tombstoneAge time.Duration) (engine.Engine, func(time.Duration))
+	nodes        func(t *testing.T) []engine.Engine
 	durabilities []engine.Durability
 }
 
@@ -52,6 +53,9 @@ func Run(t *testing.T, open func(t *testing.T) engine.Engine, opts ...Option) {
 			if s.clock != nil {
 				t.Run("Age", func(t *testing.T) { s.testAge(t, d) })
 			}
+			if s.nodes != nil {
+				t.Run("Nodes", func(t *testing.T) { s.testNodes(t, d) })
+			}
 		})
 	}
 	t.Run("Classes", s.testClasses)
@@ -61,6 +65,9 @@ func Run(t *testing.T, open func(t *testing.T) engine.Engine, opts ...Option) {
 	t.Run("Close", s.testClose)
 	if s.reopen != nil {
 		t.Run("Reopen", s.testReopen)
+	}
+	if s.nodes != nil {
+		t.Run("LeasesOfNodes", s.testLeasesOfNodes)
 	}
 }
 
