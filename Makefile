@@ -103,7 +103,7 @@ soak: ## The long form of the simulation: 10,000,000 steps (SOAK), from a seed t
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	@scripts/need go
-	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal protocol | while IFS=: read -r file name; do \
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' client cmd internal protocol | while IFS=: read -r file name; do \
 		echo "fuzz $${name#func } in $$(dirname $$file)"; \
 		go test "./$$(dirname $$file)" -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	done

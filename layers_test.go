@@ -16,7 +16,7 @@ import (
 // before its own. ARCHITECTURE.md says what each is for.
 var layers = [][]string{
 	{"protocol", "internal/engine", "internal/auth", "internal/limit", "internal/metrics", "web/notes"},
-	{"internal/engine/chanlog", "internal/engine/enginetest", "internal/presence", "internal/collection", "internal/linear"},
+	{"internal/engine/chanlog", "internal/engine/enginetest", "internal/presence", "internal/collection", "internal/linear", "client"},
 	{"internal/engine/embedded", "internal/hub", "internal/policy", "internal/bench"},
 	{"internal/session", "internal/httpapi"},
 	{"internal/transport"},

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -222,6 +223,44 @@ func EncodeBinaryBroadcast(topic, event string, payload []byte, meta BroadcastMe
 	buf = append(buf, event...)
 	buf = append(buf, metadata...)
 	return finish(append(buf, payload...), true)
+}
+
+// EncodeBinaryPush encodes a push of raw bytes, a frame of kind 3 (F3), as a
+// client sends it; metadata is a JSON object with the keys of meta. It is nil when
+// one of the strings does not fit its length byte.
+func EncodeBinaryPush(joinRef, ref, topic, event string, metadata, payload []byte) []byte {
+	out := []byte{kindUserPush, byte(len(joinRef)), byte(len(ref)), byte(len(topic)), byte(len(event)), byte(len(metadata)), 0}
+	for _, s := range []string{joinRef, ref, topic, event, string(metadata)} {
+		if len(s) > 255 {
+			return nil
+		}
+		out = append(out, s...)
+	}
+	return append(out, payload...)
+}
+
+// DecodeBinaryBroadcast decodes a frame of kind 4 (F4), as a client receives it,
+// in the form that DecodeBinary gives a push: UserEvent, Metadata and Binary are
+// set. The payload shares memory with the input.
+func DecodeBinaryBroadcast(data []byte) (Frame, error) {
+	if len(data) == 0 || data[0] != kindUserBroadcast {
+		return Frame{}, malformed("no binary broadcast")
+	}
+	parts, rest, err := cut(data, 5, 1, 3)
+	if err != nil {
+		return Frame{}, err
+	}
+	f := Frame{Topic: parts[0], Event: EventBroadcast, UserEvent: parts[1], IsBinary: true, Binary: rest}
+	if data[4] != 0 {
+		return Frame{}, malformed("a binary broadcast that is not of raw bytes")
+	}
+	if parts[2] != "" {
+		if !json.Valid([]byte(parts[2])) || !isObject([]byte(parts[2])) {
+			return Frame{}, malformed("metadata is not a JSON object")
+		}
+		f.Metadata = json.RawMessage(parts[2])
+	}
+	return f, nil
 }
 
 func appendUint(dst []byte, n uint64) []byte { return strconv.AppendUint(dst, n, 10) }

@@ -58,3 +58,12 @@ func ClampTime(at string, nowMillis int64) string {
 	}
 	return fmt.Sprintf("%012x%s", uint64(limit)&0xffffffffffff, at[12:])
 }
+
+// TimeCounter is the counter of a time that CheckTime accepts.
+func TimeCounter(at string) uint16 {
+	counter, err := strconv.ParseUint(at[12:], 16, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(counter)
+}
