@@ -23,6 +23,8 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	Token   tokenCmd   `cmd:"" help:"Make a token."`
 	Rules   rulesCmd   `cmd:"" help:"Look into the rules."`
+	Backup  backupCmd  `cmd:"" help:"Copy everything that is stored, of a server that runs or of a data directory."`
+	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
 	Bench   BenchCmd   `cmd:"" help:"Measure a server."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

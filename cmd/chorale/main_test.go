@@ -31,7 +31,9 @@ func TestCommandLine(t *testing.T) {
 			env.Setenv("PORT", fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
 			return l.Close()
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "hangup": hangup},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"until": until, "hangup": hangup, "request": request, "envfile": envfile,
+		},
 	})
 }
 
@@ -65,4 +67,31 @@ func hangup(ts *testscript.TestScript, neg bool, args []string) {
 	for _, c := range ts.BackgroundCmds() {
 		ts.Check(c.Process.Signal(syscall.SIGHUP))
 	}
+}
+
+// request METHOD URL TOKENFILE BODY TEXT sends a request with a token, and demands
+// that the answer contains the text.
+func request(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: request METHOD URL TOKENFILE BODY TEXT")
+	}
+	req, err := http.NewRequest(args[0], args[1], strings.NewReader(args[3]))
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(args[2])))
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	data, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	ts.Check(err)
+	if !strings.Contains(string(data), args[4]) {
+		ts.Fatalf("%s %s: %s %s", args[0], args[1], res.Status, data)
+	}
+}
+
+// envfile NAME FILE sets a variable to what is in a file.
+func envfile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: envfile NAME FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }

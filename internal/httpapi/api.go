@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/auth"
@@ -57,6 +58,8 @@ type API struct {
 	opts    Options
 	authors *authors
 	openapi func() ([]byte, error) // the document as JSON, made once
+
+	backingUp atomic.Bool // a backup is being taken
 }
 
 // New returns the API.

@@ -48,6 +48,7 @@ func TestAuthorization(t *testing.T) {
 		"get an unreadable one":   {call{"GET", diary + "/d0", ""}, denied, denied, denied, ok},
 		"put an unreadable one":   {call{"PUT", diary + "/d1", `{"a":1}`}, ok, rule, denied, ok},
 		"list channels":           {call{"GET", "/api/v1/channels", ""}, denied, denied, denied, ok},
+		"take a backup":           {call{"GET", "/api/v1/admin/backup", ""}, denied, denied, denied, ok},
 		"disconnect":              {call{"POST", "/api/v1/admin/disconnect", `{"sub":"x"}`}, denied, denied, denied, ok},
 		"revoke":                  {call{"POST", "/api/v1/admin/revocations", `{"sub":"x"}`}, denied, denied, denied, ok},
 		"list revocations":        {call{"GET", "/api/v1/admin/revocations", ""}, denied, denied, denied, ok},

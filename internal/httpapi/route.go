@@ -22,6 +22,8 @@ type answer struct {
 	body     any
 	etag     string // version of the record that the body is, or that was written
 	replayed bool   // the outcome of an earlier request with the same key
+	// stream writes the body instead, bytes of no other kind. nil means none.
+	stream func(http.ResponseWriter)
 }
 
 type handler func(r *request) (answer, *problem)
@@ -51,6 +53,7 @@ func (a *API) routes() []route {
 		{"PUT", records + "/{id}", false, a.putRecord},
 		{"PATCH", records + "/{id}", false, a.patchRecord},
 		{"DELETE", records + "/{id}", false, a.deleteRecord},
+		{"GET", admin + "/backup", true, a.takeBackup},
 		{"POST", admin + "/disconnect", true, a.disconnect},
 		{"GET", admin + "/revocations", true, a.listRevocations},
 		{"POST", admin + "/revocations", true, a.addRevocation},
@@ -122,6 +125,13 @@ func (a *API) write(w http.ResponseWriter, route route, got answer) {
 	}
 	if got.replayed {
 		h.Set("Idempotency-Replayed", "true")
+	}
+	if got.stream != nil {
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Connection", "close") // it may have a deadline left
+		w.WriteHeader(got.status)
+		got.stream(w)
+		return
 	}
 	if got.body == nil {
 		w.WriteHeader(got.status)

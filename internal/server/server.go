@@ -44,6 +44,9 @@ type Server struct {
 	ready     atomic.Bool
 }
 
+// LogDir is where the log is in a data directory.
+func LogDir(data string) string { return filepath.Join(data, "log") }
+
 // New listens, reads the rules and opens the log; nothing is served before Run.
 // When it fails nothing stays open.
 //
@@ -73,7 +76,7 @@ func (s *Server) open() error {
 	if err := s.setUpAuth(); err != nil {
 		return err
 	}
-	eng, err := embedded.Open(embedded.Options{Dir: filepath.Join(s.opts.Data, "log"), Logger: s.opts.Logger})
+	eng, err := embedded.Open(embedded.Options{Dir: LogDir(s.opts.Data), Logger: s.opts.Logger})
 	if err != nil {
 		return err
 	}

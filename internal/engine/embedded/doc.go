@@ -45,6 +45,24 @@
 // One case is left in which Pebble ends the process: a log that fails while it
 // is being rotated. Nothing that was acknowledged is lost by that.
 //
+// # When the disk lies
+//
+// Open looks at what Pebble would pass over: the newest log and the manifest for
+// damage before their end, and the ends of tables. A store in which something
+// that was acknowledged would be missing is refused. Blocks of tables have
+// checksums: a channel of which one is wrong is unavailable, and the others are
+// not, until a compaction meets it, which ends writing. One thing cannot be told
+// from a write that a crash cut short: damage to the very last entry of a log that
+// was not closed.
+//
+// # Backups and formats
+//
+// Backup copies what is stored at one moment, while the engine serves: keys and
+// values as package backup has them, with the format of the layout and not with
+// Pebble's files. Restore makes a store of that; its channels have new epochs, for
+// it is an older history. A store, and a backup, of any older format is brought to
+// the newest one step after the other when it is opened; a newer one is refused.
+//
 // # Memory
 //
 // A channel in use holds its kept entries (engine.Retention, and beside them

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -87,6 +88,14 @@ func (h *health) backgroundError(err error) {
 		return
 	}
 	h.fail(err)
+}
+
+// damaged is told of a part of a table whose checksum is wrong. What wanted to
+// read it fails: a channel that is loaded is unavailable, and a compaction ends
+// writing. Without this Pebble would end the process, time and again.
+func (h *health) damaged(info pebble.DataCorruptionInfo) {
+	h.log.Error("the store is damaged: restore a backup; until then the channels in question are unavailable",
+		"file", info.Path, "cause", info.Details)
 }
 
 // admit is nil while durable appends are taken. On a full disk it looks now and

@@ -69,3 +69,6 @@ func newPebbleError(format string, args []any) *pebbleError {
 
 func (e *pebbleError) Error() string { return e.text }
 func (e *pebbleError) Unwrap() error { return e.cause }
+
+// quietLog reports nothing. What is fatal is an openError, for catchFatal.
+func quietLog() *pebbleLog { return &pebbleLog{log: slog.New(slog.DiscardHandler)} }

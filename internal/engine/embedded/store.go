@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,9 +16,6 @@ import (
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/engine/chanlog"
 )
-
-// storeFormat is the version of the layout that codec.go describes.
-const storeFormat = 1
 
 // pebbleFormat is the newest of Pebble's formats below FormatWALSyncChunks. From
 // that on the log says how far it was synced, and Pebble takes a hole before
@@ -64,11 +62,19 @@ func openStore(o Options) (*store, error) {
 		log:      &pebbleLog{log: o.Logger, health: h},
 		inMemory: o.inMemory(),
 	}
-	if err := s.openPebble(dir); err != nil {
+	boot := o.BootID()
+	err := refuseDamage(base, dir, boot)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	if s.db, err = openPebble(dir, pebbleOptions(s)); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
 	s.log.opened.Store(true)
-	if err := s.begin(o.BootID(), o.Logger); err != nil {
+	if err = refuseFooters(s.db, base, dir); err == nil {
+		err = s.begin(boot, storeSteps(), o.Logger)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, errors.Join(err, s.db.Close()))
 	}
 	if err := h.makeBallast(); err != nil {
@@ -78,21 +84,35 @@ func openStore(o Options) (*store, error) {
 	return s, nil
 }
 
-func (s *store) openPebble(dir string) (err error) {
+// openPebble opens a database whose Logger is a pebbleLog.
+func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	err = catchFatal(func() (err error) {
+		db, err = pebble.Open(dir, o)
+		return err
+	})
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
+		return nil, fmt.Errorf("no access, or another process has it open: %w", err)
+	}
+	return db, err
+}
+
+// catchFatal returns what Pebble says is fatal before the store was opened, or
+// panics with because a file that makes a change whole cannot be synced.
+func catchFatal(do func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
 		case openError:
 			err = r.error
+		case runtime.Error:
+			panic(r)
+		case error:
+			err = r
 		default:
 			panic(r)
 		}
 	}()
-	s.db, err = pebble.Open(dir, pebbleOptions(s))
-	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
-		return fmt.Errorf("no access, or another process has it open: %w", err)
-	}
-	return err
+	return do()
 }
 
 func pebbleOptions(s *store) *pebble.Options {
@@ -112,35 +132,59 @@ func pebbleOptions(s *store) *pebble.Options {
 		// Without it the fsync at the end of each log would find all of it
 		// unwritten, and every writer would wait for that.
 		WALBytesPerSync: 512 << 10,
-		EventListener:   &pebble.EventListener{BackgroundError: s.health.backgroundError},
+		EventListener: &pebble.EventListener{
+			BackgroundError: s.health.backgroundError,
+			DataCorruption:  s.health.damaged,
+		},
 	}
-	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // most channels that are asked for are new
+	filterNames(o)
 	return o
 }
 
-// begin reads the marks that the last run left, and leaves those of this one.
-func (s *store) begin(boot string, log *slog.Logger) error {
+// toolOptions are those of a database that serves nobody: nothing happens in it
+// by itself, and who reads it is told of damage by the error.
+func toolOptions(fs vfs.FS) *pebble.Options {
+	o := &pebble.Options{
+		FS: fs, Logger: quietLog(), FormatMajorVersion: pebbleFormat,
+		EventListener: &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}},
+	}
+	o.Experimental.CompactionScheduler = noCompactions{}
+	filterNames(o)
+	o.EnsureDefaults()
+	return o
+}
+
+// noCompactions is a scheduler that schedules none.
+type noCompactions struct{}
+
+func (noCompactions) Register(int, pebble.DBForCompaction)              {}
+func (noCompactions) Unregister()                                       {}
+func (noCompactions) TrySchedule() (bool, pebble.CompactionGrantHandle) { return false, nil }
+func (noCompactions) UpdateGetAllowedWithoutPermission()                {}
+
+// filterNames gives tables a filter: most channels that are asked for are new.
+func filterNames(o *pebble.Options) { o.Levels[0].FilterPolicy = bloom.FilterPolicy(10) }
+
+// begin reads the marks that the last run left, brings the layout to the newest
+// version, and leaves the marks of this run.
+func (s *store) begin(boot string, steps []step, log *slog.Logger) error {
 	if s.inMemory {
 		s.generation = rand.Text()
 		return nil
 	}
-	format, err := s.meta(metaFormat)
+	if err := upgrade(s.db, steps, log); err != nil {
+		return err
+	}
+	generation, err := meta(s.db, metaGeneration)
 	if err != nil {
 		return err
 	}
-	if v, n := binary.Uvarint(format); format != nil && (n <= 0 || v > storeFormat) {
-		return fmt.Errorf("it has format %d and this program knows formats up to %d: use a newer Chorale", v, storeFormat)
-	}
-	generation, err := s.meta(metaGeneration)
-	if err != nil {
-		return err
-	}
-	run, err := s.meta(metaRun)
+	run, err := meta(s.db, metaRun)
 	if err != nil {
 		return err
 	}
 	s.generation = string(generation)
-	mayHaveLost := run != nil && string(run) != runClean && (boot == "" || string(run) != runOpen+boot)
+	mayHaveLost := machineWentDown(run, boot)
 	if s.generation == "" || mayHaveLost {
 		s.generation = rand.Text()
 	}
@@ -150,7 +194,6 @@ func (s *store) begin(boot string, log *slog.Logger) error {
 	b := s.db.NewBatch()
 	defer b.Close()
 	err = errors.Join(
-		b.Set([]byte(metaFormat), binary.AppendUvarint(nil, storeFormat), nil),
 		b.Set([]byte(metaGeneration), []byte(s.generation), nil),
 		b.Set([]byte(metaRun), []byte(runOpen+boot), nil),
 	)
@@ -160,9 +203,15 @@ func (s *store) begin(boot string, log *slog.Logger) error {
 	return s.commit(b, engine.Disk)
 }
 
+// machineWentDown says of the mark that the last run left whether the operating
+// system's buffers may not have outlived it.
+func machineWentDown(run []byte, boot string) bool {
+	return run != nil && string(run) != runClean && (boot == "" || string(run) != runOpen+boot)
+}
+
 // meta returns a mark, nil when it is not there.
-func (s *store) meta(key string) ([]byte, error) {
-	v, closer, err := s.db.Get([]byte(key))
+func meta(from pebble.Reader, key string) ([]byte, error) {
+	v, closer, err := from.Get([]byte(key))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
