@@ -96,6 +96,8 @@ export class Membership {
   #rejoin: unknown;
   /** What the next join resumes from. It moves while the channel is live: a catch-up that was cut short is begun again. */
   #position: Position | undefined;
+  /** The app was told that messages were lost, and the catch-up after that is not over. */
+  #isResyncing = false;
   /** The highest offset that was handed on, so that what comes again with the next catch-up is not. */
   #delivered = 0;
   #limits: Joined["limits"] = { recordBytes: 262_144, frameBytes: 5_000_000 };
@@ -285,15 +287,20 @@ export class Membership {
     this.#limits = joined.limits;
     this.#clockOffsetMs = joined.now - this.#deps.platform.now();
     if (!joined.resumed) this.#delivered = 0; // what follows is counted anew
-    if (this.#position && !joined.resumed) {
-      this.#position = undefined;
-      const reason = resyncReason(joined.reason);
-      this.#handlers.resync(reason);
-      this.#deps.emit("resync", { channel: this.name, reason });
-    }
+    if (this.#position && !joined.resumed) this.#resync(resyncReason(joined.reason));
     const { held } = this.#deps.tokens;
     if (held !== undefined && held !== this.#token) this.onToken(held); // it came while the join was on the way
     this.presence.onJoined();
+  }
+
+  /** Messages were lost. That is told once, however often the catch-up is cut short. */
+  #resync(reason: ResyncReason): void {
+    // Records go on from it (S3): a catch-up that is cut short loads only what changed, and forgets no deleted record.
+    if (reason !== "truncated") this.#position = undefined;
+    if (this.#isResyncing) return;
+    this.#isResyncing = true;
+    this.#handlers.resync(reason);
+    this.#deps.emit("resync", { channel: this.name, reason });
   }
 
   #refused(error: WireRefusal): void {
@@ -428,6 +435,7 @@ export class Membership {
     const synced = decodeSynced(payload);
     this.#delivered = Math.max(this.#delivered, synced.offset);
     this.#position = { epoch: synced.epoch, offset: this.#delivered };
+    this.#isResyncing = false;
     this.#live = true;
     this.#attempt = 0;
     this.records.onSynced(synced);

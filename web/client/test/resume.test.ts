@@ -108,6 +108,22 @@ describe("resume", () => {
     expect([resyncs, told, payloads()]).toEqual([[reason], [reason], [1, "after"]]);
   });
 
+  it("[S3] [R6] goes on from the same position when a catch-up after lost messages is cut short, and says once that they were lost", async () => {
+    const { room, server, platform, resyncs, config, comeBack } = await inRoom();
+    room.broadcast("n", 1);
+    await platform.advance(10);
+    server.kill();
+    room.broadcast("n", "lost");
+    room.truncate();
+    const stop = server.intercept((frame) => (isDown("synced")(frame) ? "drop" : undefined));
+    await comeBack();
+    stop();
+    server.kill();
+    await comeBack();
+    expect(config().chorale.resume?.offset).toBe(1);
+    expect(resyncs).toEqual(["truncated"]);
+  });
+
   it("[S2] says so when the log was put back from a backup, and counts on from there", async () => {
     const { room, server, platform, payloads, resyncs, comeBack } = await inRoom();
     room.broadcast("n", 1);
