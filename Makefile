@@ -70,6 +70,11 @@ lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript; 
 	cd web && node_modules/.bin/biome check . ../conformance/clients
 	npm --prefix web run typecheck --workspaces
 	npm --prefix web run packages
+	npm --prefix web run reference -- --emit none
+
+.PHONY: docs
+docs: web/$(installed) ## The reference of the SDKs, made of their doc comments: web/reference/index.html.
+	npm --prefix web run reference
 
 .PHONY: api
 api: $(client) $(react) ## Write the public surface of the SDKs into web/*/api, after a change of it that is meant.
@@ -91,9 +96,10 @@ test-clients: bin/chorale conformance/clients/$(installed) ## Unmodified supabas
 	cd conformance/clients && $(node_tests) test/*.test.js
 
 .PHONY: test-e2e
-test-e2e: bin/chorale ## The app in two real browsers against the binary.
+test-e2e: bin/chorale $(client) $(react) ## The app and the examples in two real browsers against the binary.
 	@scripts/need chromium
 	cd web/notes && $(node_tests) e2e/*.test.mjs
+	cd web/examples && $(node_tests) e2e/*.test.mjs
 
 .PHONY: soak
 soak: ## The long form of the simulation: 10,000,000 steps (SOAK), from a seed that differs each day (SEED).
