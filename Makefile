@@ -102,8 +102,9 @@ test-e2e: bin/chorale $(client) $(react) ## The app and the examples in two real
 	cd web/examples && $(node_tests) e2e/*.test.mjs
 
 .PHONY: soak
-soak: ## The long form of the simulation: 10,000,000 steps (SOAK), from a seed that differs each day (SEED).
+soak: ## The long forms: hundreds of kill -9 and power losses; 10,000,000 steps of the simulation (SOAK), from a seed that differs each day (SEED).
 	@scripts/need go
+	CHORALE_SOAK=1 go test ./internal/engine/embedded ./internal/server -run 'TestCrash|TestPowerLoss|TestKill' -timeout 4h -v
 	go test ./internal/sim -run 'TestSoak$$' -sim.soak=$(SOAK) -sim.seed=$(SEED) -timeout 4h -v
 
 .PHONY: fuzz

@@ -3,6 +3,7 @@ package collection
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/engine/embedded"
@@ -64,6 +65,48 @@ func TestRestart(t *testing.T) {
 		t.Run("[R2] a third life goes on where the second ended", func(t *testing.T) {
 			wantStatus(t, d.apply(patch("c1", 3, "r1", fields("content", "c"))), protocol.StatusApplied, "")
 			if rec := d.record("r1"); string(rec.Fields["content"]) != `"c"` {
+				t.Errorf("record %+v", rec)
+			}
+		})
+	})
+}
+
+func TestAge(t *testing.T) {
+	dir, day := t.TempDir(), 0
+	clock := func() time.Time { return time.UnixMilli(now).AddDate(0, 0, day) }
+	// on opens the engine on a day, as after a restart.
+	on := func(d int, use func(d *desk)) {
+		t.Helper()
+		day = d
+		eng, err := embedded.Open(embedded.Options{Dir: dir, Clock: clock, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		desk := newDesk(t, eng, map[string]Spec{"notes": {}})
+		desk.target.Durability = engine.OS
+		use(desk)
+		if err := eng.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := withVotes(put("c1", 1, "r1", fields("content", "a")), 1)
+	var outcome protocol.Outcome
+	on(0, func(d *desk) { outcome = d.apply(first) })
+	t.Run("[R4] an outbox that comes back after 89 days gets the first outcome and changes nothing", func(t *testing.T) {
+		outcome.Duplicate = true
+		on(89, func(d *desk) {
+			if got := d.apply(first); mustJSON(t, got) != mustJSON(t, outcome) {
+				t.Errorf("repeat %+v, first %+v", got, outcome)
+			}
+			if rec := d.record("r1"); rec.Counters["votes"] != 1 || rec.Version != 1 {
+				t.Errorf("record %+v", rec)
+			}
+		})
+	})
+	t.Run("[M1] after 91 days the channel does not know the client, and says so instead of doing anything", func(t *testing.T) {
+		on(91, func(d *desk) {
+			d.refuse("ada", patch("c1", 2, "r1", fields("content", "b")), protocol.CodeClientUnknown)
+			if rec := d.record("r1"); rec.Version != 1 {
 				t.Errorf("record %+v", rec)
 			}
 		})

@@ -23,7 +23,12 @@ import (
 	"github.com/chorale-rt/chorale/internal/server"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if serveChild() {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // running is a server in dev mode, on a port of its own.
 type running struct {

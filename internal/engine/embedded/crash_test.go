@@ -15,10 +15,11 @@ import (
 
 const (
 	// crashDirEnv makes the test binary the process that is to be killed.
-	crashDirEnv  = "CHORALE_TEST_CRASH_DIR"
-	crashRunEnv  = "CHORALE_TEST_CRASH_RUN"
-	crashRooms   = 3
-	crashWriters = 6
+	crashDirEnv   = "CHORALE_TEST_CRASH_DIR"
+	crashRunEnv   = "CHORALE_TEST_CRASH_RUN"
+	crashClassEnv = "CHORALE_TEST_CRASH_CLASS"
+	crashRooms    = 3
+	crashWriters  = 6
 )
 
 // crashChild appends until it is killed, if this process was started for that.
@@ -33,6 +34,11 @@ func crashChild() bool {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	class, err := engine.ParseDurability(os.Getenv(crashClassEnv))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	var wg sync.WaitGroup
 	for i := range crashWriters {
 		wg.Go(func() {
@@ -40,7 +46,7 @@ func crashChild() bool {
 				room := fmt.Sprint("room-", (i+n)%crashRooms)
 				id := fmt.Sprintf("%s-%d-%d", os.Getenv(crashRunEnv), i, n)
 				r, err := e.Append(context.Background(), room, engine.Write{
-					Kind: engine.KindMessage, ID: id, Data: []byte(id), Durability: engine.OS,
+					Kind: engine.KindMessage, ID: id, Data: []byte(id), Durability: class,
 					Puts:      []engine.Put{{Key: fmt.Sprint("writer-", i), Data: []byte(id)}},
 					Retention: engine.Retention{Messages: 1 << 20},
 				})
@@ -59,40 +65,51 @@ func crashChild() bool {
 // acked is what a killed process acknowledged: the id at each channel's offset.
 type acked map[string]map[uint64]string
 
+// TestCrash kills a few times, or, when CHORALE_SOAK is set, a hundred times for
+// each class.
 func TestCrash(t *testing.T) {
-	t.Run("[E3] kill -9 loses nothing that was acknowledged, and [E4] doubles nothing", func(t *testing.T) {
-		dir, rounds, most := t.TempDir(), 4, 4000
-		if testing.Short() {
-			rounds, most = 2, 1000
-		}
-		all, epochs := acked{}, map[string]string{}
-		for round := range rounds {
-			killAfter(t, dir, fmt.Sprint(round), 1+rand.IntN(most), all)
-			e := open(t, Options{Dir: dir})
-			for room, ids := range all {
-				checkLog(t, e, room, ids)
-				at, err := e.Head(t.Context(), room)
-				if err != nil {
-					t.Fatal(err)
+	rounds, most := 3, 4000
+	switch {
+	case os.Getenv("CHORALE_SOAK") != "":
+		rounds = 100
+	case testing.Short():
+		rounds, most = 2, 1000
+	}
+	for _, class := range []engine.Durability{engine.OS, engine.Disk} {
+		t.Run("[E3] kill -9 loses nothing that was acknowledged as "+class.String()+", and [E4] doubles nothing", func(t *testing.T) {
+			dir := t.TempDir()
+			all, epochs := acked{}, map[string]string{}
+			for round := range rounds {
+				killAfter(t, dir, fmt.Sprint(round), class, 1+rand.IntN(most), all)
+				e := open(t, Options{Dir: dir})
+				for room, ids := range all {
+					checkLog(t, e, room, ids)
+					at, err := e.Head(t.Context(), room)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if before := epochs[room]; before != "" && before != at.Epoch {
+						t.Errorf("%s: epoch %s became %s", room, before, at.Epoch)
+					}
+					epochs[room] = at.Epoch
 				}
-				if before := epochs[room]; before != "" && before != at.Epoch {
-					t.Errorf("%s: epoch %s became %s", room, before, at.Epoch)
-				}
-				epochs[room] = at.Epoch
+				mustClose(t, e)
 			}
-			if err := e.Close(); err != nil {
-				t.Fatal(err)
+			sum := 0
+			for _, ids := range all {
+				sum += len(ids)
 			}
-		}
-	})
+			t.Logf("%d kills, %d acknowledged", rounds, sum)
+		})
+	}
 }
 
 // killAfter runs a child until it has acknowledged n appends, kills it, and adds
 // everything that it acknowledged.
-func killAfter(t *testing.T, dir, run string, n int, all acked) {
+func killAfter(t *testing.T, dir, run string, class engine.Durability, n int, all acked) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), crashDirEnv+"="+dir, crashRunEnv+"="+run)
+	cmd.Env = append(os.Environ(), crashDirEnv+"="+dir, crashRunEnv+"="+run, crashClassEnv+"="+class.String())
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -131,12 +148,12 @@ func killAfter(t *testing.T, dir, run string, n int, all acked) {
 	}
 }
 
-// checkLog demands that the log is dense, has each id once, and every
-// acknowledged one where it was.
+// checkLog demands that the log is dense, has each id once and each writer's in
+// their order, and every acknowledged one where it was.
 func checkLog(t *testing.T, e *Engine, room string, ids map[uint64]string) {
 	t.Helper()
 	at, seen := engine.Position{}, map[string]bool{}
-	newest := map[string]uint64{}
+	newest, order := map[string]uint64{}, map[string]int{}
 	missing := len(ids)
 	for {
 		entries, err := e.Read(t.Context(), room, at, 0)
@@ -163,6 +180,11 @@ func checkLog(t *testing.T, e *Engine, room string, ids map[uint64]string) {
 			var run, writer, n int
 			if _, err := fmt.Sscanf(en.ID, "%d-%d-%d", &run, &writer, &n); err != nil {
 				t.Fatal(err)
+			}
+			if from := fmt.Sprint(run, "-", writer); n < order[from] {
+				t.Errorf("%s: %s follows number %d of its writer", room, en.ID, order[from]-1)
+			} else {
+				order[from] = n + 1
 			}
 			newest[fmt.Sprint("writer-", writer)] = en.Offset
 			at.Offset = en.Offset

@@ -191,11 +191,18 @@ func tear(t *testing.T, dir string, n int64) {
 	}
 }
 
+// TestPowerLoss takes the power a dozen times, or, when CHORALE_SOAK is set, a
+// thousand times.
 func TestPowerLoss(t *testing.T) {
+	seeds := uint64(12)
+	if os.Getenv("CHORALE_SOAK") != "" {
+		seeds = 1000
+	}
 	t.Run("[E3] what was acknowledged as disk survives, and the rest is a prefix under a new epoch", func(t *testing.T) {
-		for seed := range uint64(12) {
+		for seed := range seeds {
 			powerLoss(t, seed)
 		}
+		t.Logf("%d power losses, three in a row each time", 3*seeds)
 	})
 }
 
@@ -239,68 +246,88 @@ func (h *heldTables) Create(name string, category vfs.DiskWriteCategory) (vfs.Fi
 	return h.FS.Create(name, category)
 }
 
-// powerLoss writes with all classes at once, loses a random part of what was not
-// fsynced, and looks at what is left.
+// powerLoss writes with all classes at once, and meanwhile loses a random part of
+// what was not fsynced: blocks of files, wherever they are, and directory entries.
+// It looks at what is left, goes on with that, and does so three times.
 func powerLoss(t *testing.T, seed uint64) {
 	t.Helper()
-	mem := vfs.NewCrashableMem()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	fs := vfs.NewCrashableMem()
 	// Pebble's format is in force from the second log on.
-	mustClose(t, open(t, Options{Dir: "store", FS: mem, BootID: boot("one")}))
-	e := open(t, Options{Dir: "store", FS: mem, BootID: boot("one")})
-	var mu sync.Mutex
+	mustClose(t, open(t, Options{Dir: "store", FS: fs, BootID: boot("0")}))
 	kept := map[string]string{} // id → channel, of acknowledged disk appends
-	write := func(i int, n int) {
-		d := engine.OS
-		if n == 3*i { // early, so that much that was not fsynced follows
-			d = engine.Disk
+	for life := range 3 {
+		e := open(t, Options{Dir: "store", FS: fs, BootID: boot(fmt.Sprint(life))})
+		crashed, at := writeUntilPowerLoss(t, e, fs, rng, life, kept)
+		mustClose(t, e)
+		e = open(t, Options{Dir: "store", FS: crashed, BootID: boot(fmt.Sprint(life + 1))})
+		found := map[string]string{}
+		for i := range 3 {
+			channel := fmt.Sprint("room-", i)
+			for n, en := range readAll(t, e, channel) {
+				found[en.ID] = channel
+				if en.Offset != uint64(n+1) {
+					t.Errorf("seed %d: %s: entry %d has offset %d", seed, channel, n, en.Offset)
+				}
+				if v, err := e.Get(t.Context(), channel, en.ID); err != nil || v.Version != en.Offset {
+					t.Errorf("seed %d: half of entry %d is there: %v (%v)", seed, en.Offset, v, err)
+				}
+			}
 		}
-		channel, id := fmt.Sprint("room-", i%3), fmt.Sprintf("%d-%d", i, n)
-		w := message(d, strings.Repeat("x", 900+n))
-		w.ID = id
-		w.Puts = []engine.Put{{Key: id, Data: []byte(id)}}
-		if _, err := e.Append(t.Context(), channel, w); err != nil {
-			t.Errorf("append: %v", err)
+		for id, channel := range kept {
+			if found[id] != channel {
+				t.Errorf("seed %d, life %d: %s is missing in %s", seed, life, id, channel)
+			}
 		}
-		if d == engine.Disk {
-			mu.Lock()
-			defer mu.Unlock()
-			kept[id] = channel
+		if _, err := e.Read(t.Context(), "room-0", at, 0); !errors.Is(err, engine.ErrEpoch) {
+			t.Errorf("seed %d: got %v, want ErrEpoch", seed, err)
 		}
+		mustClose(t, e)
+		fs = crashed
 	}
+}
+
+// writeUntilPowerLoss returns the file system as it is when the power goes, while
+// some write and tables are made, and a position that was acknowledged before.
+// What was acknowledged as disk before is added to kept.
+func writeUntilPowerLoss(t *testing.T, e *Engine, fs *vfs.MemFS, rng *rand.Rand, life int, kept map[string]string) (*vfs.MemFS, engine.Position) {
+	t.Helper()
+	at := mustAppend(t, e, "room-0", engine.Write{Kind: engine.KindMessage, ID: fmt.Sprint("first-", life), Durability: engine.OS, Puts: []engine.Put{{Key: fmt.Sprint("first-", life)}}})
+	var mu sync.Mutex // guards what follows, and kept
+	var crashed *vfs.MemFS
+	lossAt, appended := rng.IntN(120), 0
+	percent := rng.IntN(100)
 	var wg sync.WaitGroup
 	for i := range 6 {
+		diskAt := rng.IntN(20)
 		wg.Go(func() {
-			for n := range 30 {
-				write(i, n)
+			for n := range 25 {
+				d := engine.OS
+				if n == diskAt {
+					d = engine.Disk
+				}
+				channel, id := fmt.Sprint("room-", i%3), fmt.Sprintf("%d-%d-%d", life, i, n)
+				w := message(d, strings.Repeat("x", 900+n))
+				w.ID, w.Puts = id, []engine.Put{{Key: id, Data: []byte(id)}}
+				if _, err := e.Append(t.Context(), channel, w); err != nil {
+					t.Errorf("append: %v", err)
+				}
+				mu.Lock()
+				if crashed == nil && d == engine.Disk {
+					kept[id] = channel
+				}
+				if appended++; appended == lossAt+1 {
+					crashed = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
+				}
+				mu.Unlock()
+				if n == 10 && i < 2 { // the log is rotated, and a table made
+					if _, err := e.store.db.AsyncFlush(); err != nil {
+						t.Errorf("flush: %v", err)
+					}
+				}
 			}
 		})
 	}
 	wg.Wait()
-	at := mustAppend(t, e, "room-0", message(engine.OS, "last"))
-	crashed := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed*37) % 100, RNG: rand.New(rand.NewPCG(seed, 1))})
-	mustClose(t, e)
-
-	e = open(t, Options{Dir: "store", FS: crashed, BootID: boot("two")})
-	defer mustClose(t, e)
-	found := map[string]string{}
-	for i := range 3 {
-		channel := fmt.Sprint("room-", i)
-		for n, en := range readAll(t, e, channel) {
-			found[en.ID] = channel
-			if en.Offset != uint64(n+1) {
-				t.Errorf("seed %d: %s: entry %d has offset %d", seed, channel, n, en.Offset)
-			}
-			if v, err := e.Get(t.Context(), channel, en.ID); en.ID != "" && (err != nil || v.Version != en.Offset) {
-				t.Errorf("seed %d: half of entry %d is there: %v (%v)", seed, en.Offset, v, err)
-			}
-		}
-	}
-	for id, channel := range kept {
-		if found[id] != channel {
-			t.Errorf("seed %d: %s is missing in %s", seed, id, channel)
-		}
-	}
-	if _, err := e.Read(t.Context(), "room-0", at, 0); !errors.Is(err, engine.ErrEpoch) {
-		t.Errorf("seed %d: got %v, want ErrEpoch", seed, err)
-	}
+	return crashed, at
 }
