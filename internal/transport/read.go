@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 
@@ -109,7 +110,7 @@ func (r *reader) consume(data []byte) error {
 			break
 		}
 		if err != nil {
-			return &closeError{1002, "a frame's header is broken"}
+			return &closeError{closeProtocol, "a frame's header is broken"}
 		}
 		if err := r.check(h); err != nil {
 			return err
@@ -155,7 +156,7 @@ func (r *reader) check(h ws.Header) error {
 		state = state.Set(ws.StateFragmented)
 	}
 	if err := ws.CheckHeader(h, state); err != nil {
-		return &closeError{1002, err.Error()}
+		return &closeError{closeProtocol, err.Error()}
 	}
 	if bound := int64(r.maxFrame); h.Length > bound || int64(len(r.message))+h.Length > bound {
 		return &closeError{protocol.CloseTooLarge, fmt.Sprintf("a frame is larger than %d bytes", bound)}
@@ -174,8 +175,7 @@ func (r *reader) frame(h ws.Header, payload []byte) error {
 	case ws.OpPong:
 		return nil
 	case ws.OpClose:
-		r.goodbye(payload)
-		return errGoodbye
+		return r.goodbye(payload)
 	case ws.OpContinuation:
 		r.message = append(r.message, payload...)
 		if !h.Fin {
@@ -184,23 +184,53 @@ func (r *reader) frame(h ws.Header, payload []byte) error {
 		op := r.fragment
 		message := r.message
 		r.fragment, r.message = 0, nil
-		r.to.Receive(op == ws.OpBinary, message)
-		return nil
+		return r.deliver(op, message)
 	}
 	if !h.Fin {
 		r.fragment = h.OpCode
 		r.message = append([]byte(nil), payload...)
 		return nil
 	}
-	r.to.Receive(h.OpCode == ws.OpBinary, payload)
+	return r.deliver(h.OpCode, payload)
+}
+
+// deliver hands a whole message on. Text that is not UTF-8 ends the connection
+// (RFC 6455, 8.1).
+func (r *reader) deliver(op ws.OpCode, message []byte) error {
+	if op == ws.OpText && !utf8.Valid(message) {
+		return &closeError{closeNotUTF8, "a text is not UTF-8"}
+	}
+	r.to.Receive(op == ws.OpBinary, message)
 	return nil
 }
 
-// goodbye answers a close frame with its own code.
-func (r *reader) goodbye(payload []byte) {
-	code := protocol.CloseNormal
-	if len(payload) >= 2 {
-		code = int(payload[0])<<8 | int(payload[1])
+// Close codes of RFC 6455 for clients that do not keep to it.
+const (
+	closeProtocol = 1002
+	closeNotUTF8  = 1007
+)
+
+// maySend says whether a code may stand in a close frame: those that are defined,
+// the registered 1012 to 1014, and those of libraries and applications.
+func maySend(code ws.StatusCode) bool {
+	return code.IsProtocolDefined() && !code.IsProtocolReserved() || code >= 1012 && code <= 1014 ||
+		code.IsApplicationSpec() || code.IsPrivateSpec()
+}
+
+// goodbye answers a close frame with its own code, when that is one that may be
+// sent (RFC 6455, 7.4).
+func (r *reader) goodbye(payload []byte) error {
+	if len(payload) == 0 {
+		r.socket.Close(protocol.CloseNormal, "")
+		return errGoodbye
 	}
-	r.socket.Close(code, "")
+	code, reason := ws.ParseCloseFrameDataUnsafe(payload)
+	switch {
+	case !maySend(code):
+		return &closeError{closeProtocol, "a close code that may not be sent"}
+	case !utf8.ValidString(reason):
+		return &closeError{closeNotUTF8, "the reason of a close is not UTF-8"}
+	}
+	r.socket.Close(int(code), "")
+	return errGoodbye
 }

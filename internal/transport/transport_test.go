@@ -120,6 +120,8 @@ func newPair(t *testing.T, maxQueue int) *pair {
 		err := rd.run()
 		if fault, ok := errors.AsType[*closeError](err); ok {
 			p.socket.Close(fault.code, fault.reason)
+		} else {
+			p.socket.sever()
 		}
 		ended <- err
 	}()
