@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -26,29 +27,41 @@ type backend interface {
 
 // disk is one embedded engine on a file system in memory.
 type disk struct {
+	world *World
 	fs    *vfs.MemFS
-	truth *truth
-	now   func() time.Time
+	boots int // of the machine
 }
 
-func newDisk(t *truth, now func() time.Time) *disk {
-	return &disk{fs: vfs.NewCrashableMem(), truth: t, now: now}
+func newDisk(w *World) (*disk, error) {
+	d := &disk{world: w, fs: vfs.NewCrashableMem()}
+	first, err := d.open(0) // Pebble's format is in force from its second log on
+	if err != nil {
+		return nil, err
+	}
+	return d, first.Close()
 }
 
 func (d *disk) open(int) (engine.Engine, error) {
 	eng, err := embedded.Open(embedded.Options{
-		Dir: "log", FS: d.fs, Clock: d.now, BallastBytes: -1, BootID: func() string { return "one" },
+		Dir: "log", FS: d.fs, Clock: d.world.now, BallastBytes: -1, BootID: func() string { return strconv.Itoa(d.boots) },
 		SweepEvery: 10 * time.Hour, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return tap{eng, d.truth}, nil
+	return tap{eng, d.world.truth, d.world.options.Faults.LazyDisk}, nil
 }
 
-// killed keeps what was handed to the operating system, synced or not.
+// killed keeps what was handed to the operating system, synced or not; when the
+// power is lost, what was synced and by chance some of the rest.
 func (d *disk) killed(int) {
-	d.fs = d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(0, 0))})
+	kept := 100
+	if d.world.options.Power {
+		kept = d.world.rng.IntN(100)
+		d.boots++
+	}
+	// A generator of its own: the clone asks it for files in an order of chance.
+	d.fs = d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(d.world.rng.Uint64(), 0))})
 }
 
 func (d *disk) close(eng engine.Engine) error { return eng.Close() }

@@ -6,8 +6,8 @@
 // A [World] has servers, which are processes made of the real code, and clients,
 // which speak as docs/protocol.md says that clients may speak and share nothing with the
 // server but the codec. Under the servers lies either one embedded engine on a
-// file system in memory, whose process ends by itself or by kill -9, or a
-// shared log with several nodes, an imitation that passes enginetest and
+// file system in memory, whose process ends by itself, by kill -9 or with its
+// machine's power, or a shared log with several nodes, an imitation that passes enginetest and
 // whose news are delayed and lost, whose answers are lost, and which nodes are
 // cut off from. Between clients and servers lie sockets that stall, break, and
 // stay half-open. Tokens expire, rules are loaded, clocks differ and jump, all

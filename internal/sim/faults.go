@@ -13,6 +13,7 @@ type Faults struct {
 	NoTruncation      bool // E6: what was dropped is left out without a word
 	StaleHead         bool // E9: a node that lags behind takes what it knows for the newest
 	LosesAcknowledged bool // E3: the newest entry is gone after a restart
+	LazyDisk          bool // E3: what is to be on disk is with the operating system only
 	LeakyLeases       bool // leases outlive their node
 	FailingDrops      bool // a node that is cut off refuses to give up its leases
 

@@ -23,13 +23,14 @@ func TestFaultsAreFound(t *testing.T) {
 		{"a log that drops entries without a word", Options{Nodes: 3, Faults: Faults{NoTruncation: true}}, []string{"[R3]"}, 0},
 		{"a node that lags behind and takes what it knows for the newest", Options{Nodes: 3, Faults: Faults{StaleHead: true}}, []string{"[S2]", "[J1]", "[R4]", "[R5]", "[R3]", "[A1]"}, 0},
 		{"a log that loses what it has acknowledged", Options{Nodes: 3, Faults: Faults{LosesAcknowledged: true}}, []string{"[R2]"}, 0},
+		{"a disk that is not synced", Options{Power: true, Faults: Faults{LazyDisk: true}}, []string{"[R2]"}, 0},
 		{"leases that outlive their node", Options{Nodes: 3, Faults: Faults{LeakyLeases: true}}, []string{"[P3]"}, 0},
 		{"a node that cannot give up a lease while it is cut off", Options{Nodes: 3, Faults: Faults{FailingDrops: true}}, []string{"[P3]"}, 0},
 		{"a client that goes on as if it had been resumed", Options{Nodes: 3, Faults: Faults{IgnoresResync: true}}, []string{"[R3]", "[R5]"}, 0},
 		{"a client that gives another number to what it sends again", Options{Faults: Faults{RenumbersResent: true}}, []string{"[R4]"}, 0},
 		{"a client that gives another id to what it publishes again", Options{Faults: Faults{FreshIDs: true}}, []string{"[R2]"}, 0},
 		{"a client that shows what has settled as pending", Options{Faults: Faults{KeepsSettled: true}}, []string{"[R6]"}, 0},
-		{"a client that forgets its position too soon", Options{Limits: true, Faults: Faults{ForgetsPosition: true}}, []string{"[R6]"}, 40},
+		{"a client that forgets its position too soon", Options{Limits: true, Faults: Faults{ForgetsPosition: true}}, []string{"[R6]"}, 65},
 		{"a queue without an end", Options{Faults: Faults{Unbounded: true}}, []string{"[R7]"}, 0},
 	} {
 		t.Run("the simulation finds "+wrong.what, func(t *testing.T) {

@@ -34,18 +34,20 @@ func (w *World) answered(m *protocol.Mutation, o protocol.Outcome) {
 // lastHistory adds what is in the log though nobody waits for the answer any more.
 func (w *World) lastHistory() []linear.Operation {
 	out := w.history
+	log := w.truth.last[room.Log()]
+	if log == nil {
+		return out
+	}
 	for _, key := range sortedKeys(w.asked) {
 		a := w.asked[key]
-		for _, log := range w.truth.logs[room.Log()] {
-			o, taken := log.outcomes[key]
-			if !taken {
-				continue
-			}
-			out = append(out, linear.Operation{
-				Record: o.record, Call: 2*int64(a.step) - 1, End: math.MaxInt64, IfVersion: a.mutation.IfVersion,
-				Status: o.status, Conflict: o.conflict, Offset: o.offset,
-			})
+		o, taken := log.outcomes[key]
+		if !taken {
+			continue
 		}
+		out = append(out, linear.Operation{
+			Record: o.record, Call: 2*int64(a.step) - 1, End: math.MaxInt64, IfVersion: a.mutation.IfVersion,
+			Status: o.status, Conflict: o.conflict, Offset: o.offset,
+		})
 	}
 	return out
 }

@@ -36,19 +36,17 @@ func (f *Failure) Error() string {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
 	o := f.Options
-	fmt.Fprintf(&b, "again: go test ./internal/sim -run 'TestSeed$' -sim.seed=%d -sim.steps=%d -sim.nodes=%d -sim.clients=%d -sim.limits=%v\n",
-		o.Seed, o.Steps, o.Nodes, o.Clients, o.Limits)
+	fmt.Fprintf(&b, "again: go test ./internal/sim -run 'TestSeed$' -sim.seed=%d -sim.steps=%d -sim.nodes=%d -sim.clients=%d -sim.limits=%v -sim.power=%v\n",
+		o.Seed, o.Steps, o.Nodes, o.Clients, o.Limits, o.Power)
 	return b.String()
 }
 
 func (w *World) report() *Report {
 	r := w.counts
 	r.Digest, r.History = w.trace.digest, w.lastHistory()
-	for _, logs := range w.truth.logs {
-		for _, log := range logs {
-			r.Entries += len(log.entries)
-			r.Mutations += len(log.outcomes)
-		}
+	for _, log := range w.truth.last {
+		r.Entries += len(log.entries)
+		r.Mutations += len(log.outcomes)
 	}
 	return &r
 }

@@ -118,10 +118,15 @@ func (s *seam) Leases(ctx context.Context, channel string) ([]engine.Lease, erro
 type tap struct {
 	engine.Engine
 	truth *truth
+	lazy  bool // see Faults.LazyDisk
 }
 
 func (t tap) Append(ctx context.Context, channel string, w engine.Write) (engine.Receipt, error) {
-	r, err := t.Engine.Append(ctx, channel, w)
+	asked := w
+	if t.lazy {
+		asked.Durability = min(w.Durability, engine.OS)
+	}
+	r, err := t.Engine.Append(ctx, channel, asked)
 	if err == nil && !r.Duplicate {
 		t.truth.note(channel, r.Position, w)
 	}

@@ -90,22 +90,22 @@ var channels = []channelSpec{
 // room is the channel with records.
 var room = protocol.Channel{Name: "room", Private: true}
 
-// rules are the files that the world loads one after the other. The first lets
-// everybody do everything, and is in force at the end.
-var rules = []string{
-	rulesFile("true", "true", "true"),
-	rulesFile("true", "true", `claims.sub != "u0"`),
-	rulesFile("true", `claims.sub != "u1"`, "true"),
-	rulesFile(`claims.sub != "u2"`, "true", "true"),
+// rules are what the world loads one after the other: who may join, publish and
+// write. The first lets everybody do everything, and is in force at the end.
+var rules = []struct{ join, publish, write string }{
+	{"true", "true", "true"},
+	{"true", "true", `claims.sub != "u0"`},
+	{"true", `claims.sub != "u1"`, "true"},
+	{`claims.sub != "u2"`, "true", "true"},
 }
 
-func rulesFile(join, publish, write string) string {
+func rulesFile(join, publish, write, durability string) string {
 	return `channels:
   - match: "room"
     join: '` + join + `'
     publish: '` + publish + `'
     presence: 'true'
-    history: {messages: 24, durability: os}
+    history: {messages: 24, durability: ` + durability + `}
     collections:
       notes: {write: '` + write + `'}
   - match: "talk"
@@ -117,9 +117,15 @@ func rulesFile(join, publish, write string) string {
 `
 }
 
-func loadPolicies() ([]*policy.Policy, error) {
+// loadPolicies reads the rules. With power that may be lost the room is on disk.
+func loadPolicies(power bool) ([]*policy.Policy, error) {
+	durability := engine.OS
+	if power {
+		durability = engine.Disk
+	}
 	var out []*policy.Policy
-	for _, src := range rules {
+	for _, r := range rules {
+		src := rulesFile(r.join, r.publish, r.write, durability.String())
 		parsed, err := auth.ParseRules("rules.yaml", []byte(src), fstest.MapFS{})
 		if err != nil {
 			return nil, err

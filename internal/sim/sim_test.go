@@ -20,6 +20,7 @@ var (
 	nodesFlag   = flag.Int("sim.nodes", 0, "TestSeed: 0 for the embedded engine, else nodes over a shared log")
 	clientsFlag = flag.Int("sim.clients", 0, "TestSeed: how many clients, 0 means six")
 	limitsFlag  = flag.Bool("sim.limits", false, "TestSeed: with limits")
+	powerFlag   = flag.Bool("sim.power", false, "TestSeed: with losses of power")
 	traceFlag   = flag.String("sim.trace", "", "TestSeed: a file for everything that happens")
 )
 
@@ -47,6 +48,7 @@ var kinds = []struct {
 }{
 	{"one node and its disk", Options{}},
 	{"one node with limits", Options{Limits: true}},
+	{"one node that loses its power", Options{Power: true}},
 	{"three nodes and their log", Options{Nodes: 3}},
 	{"five nodes, twelve clients, limits", Options{Nodes: 5, Clients: 12, Limits: true}},
 }
@@ -131,7 +133,7 @@ func TestSeed(t *testing.T) {
 	if *stepsFlag == 0 {
 		t.Skip("runs a seed with -sim.seed and -sim.steps")
 	}
-	o := Options{Seed: *seedFlag, Steps: *stepsFlag, Nodes: *nodesFlag, Clients: *clientsFlag, Limits: *limitsFlag}
+	o := Options{Seed: *seedFlag, Steps: *stepsFlag, Nodes: *nodesFlag, Clients: *clientsFlag, Limits: *limitsFlag, Power: *powerFlag}
 	if *traceFlag != "" {
 		f, err := os.Create(*traceFlag)
 		if err != nil {

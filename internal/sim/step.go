@@ -204,25 +204,25 @@ func (w *World) disturb() bool {
 func (w *World) trouble() bool {
 	s := w.servers[w.rng.IntN(len(w.servers))]
 	switch dice := w.rng.IntN(100); {
-	case dice < 25:
+	case dice < 20:
 		rules := w.rng.IntN(len(rules))
 		w.load(rules)
 		w.did("rules", rules, "")
-	case dice < 45:
+	case dice < 40:
 		w.pass(time.Duration(5+w.rng.IntN(120)) * time.Second)
 		w.did("wait", 0, "")
-	case dice < 50:
+	case dice < 44:
 		w.pass(12 * time.Minute)
 		w.did("wait long", 0, "")
-	case dice < 60:
+	case dice < 52:
 		s.skew = time.Duration(w.rng.IntN(30)-15)*time.Second + time.Duration(s.index)*37*time.Millisecond
 		w.did("skew", s.index, s.skew.String())
-	case dice < 66:
+	case dice < 58:
 		w.resumeAll() // it waits for frames that are being handled
 		sub := w.clients[w.rng.IntN(len(w.clients))].sub
 		w.did("disconnect", s.index, sub)
 		s.deps.Registry.DisconnectSubject(sub)
-	case dice < 74:
+	case dice < 76:
 		w.restart(s, w.rng.IntN(2) == 0)
 	default:
 		return w.troubleInCluster(s)

@@ -42,6 +42,7 @@ type truthEntry struct {
 	kind  engine.Kind
 	at    time.Time
 	until time.Time // up to which it must be kept because its append said so
+	disk  bool      // it survives the loss of power
 }
 
 type truthRecord struct {
@@ -53,6 +54,8 @@ type truthOutcome struct {
 	offset uint64
 	status protocol.Status
 	record string
+	client string
+	n      uint64
 
 	conflict bool // rejected with version_conflict
 }
@@ -92,7 +95,7 @@ func (t *truth) note(channel string, at engine.Position, w engine.Write) {
 	}
 	l.durable = l.durable || w.Durability > engine.Memory
 	l.retention = withDefaults(w.Retention)
-	l.entries = append(l.entries, truthEntry{id: w.ID, kind: w.Kind, at: now, until: now.Add(w.Keep)})
+	l.entries = append(l.entries, truthEntry{id: w.ID, kind: w.Kind, at: now, until: now.Add(w.Keep), disk: w.Durability == engine.Disk})
 	if w.ID != "" {
 		l.ids[w.ID] = at.Offset
 	}
@@ -120,7 +123,7 @@ func (t *truth) noteChange(channel string, l *truthLog, off uint64, w engine.Wri
 	}
 	l.numbers[change.Client], l.mutations[change.ID] = change.N, off
 	l.outcomes[numbered(change.Client, change.N)] = truthOutcome{
-		off, change.Status, change.Record, change.Error != nil && change.Error.Code == protocol.CodeVersionConflict,
+		off, change.Status, change.Record, change.Client, change.N, change.Error != nil && change.Error.Code == protocol.CodeVersionConflict,
 	}
 	if change.Status != protocol.StatusApplied {
 		return
@@ -179,6 +182,45 @@ func (l *truthLog) record(id string, upTo uint64) *protocol.Record {
 		}
 	}
 	return nil
+}
+
+// renewed notes that a log goes on in another epoch, up to where it has been
+// kept (E7), and returns it.
+func (t *truth) renewed(channel string, at engine.Position) *truthLog {
+	old := t.last[channel]
+	l := t.log(channel, at.Epoch)
+	upTo := func(offsets []uint64) []uint64 {
+		i, _ := slices.BinarySearch(offsets, at.Offset+1)
+		return slices.Clone(offsets[:i])
+	}
+	l.durable, l.retention, l.entries = old.durable, old.retention, slices.Clone(old.entries[:at.Offset])
+	l.messages, l.changes = upTo(old.messages), upTo(old.changes)
+	copyUpTo(l.ids, old.ids, at.Offset)
+	copyUpTo(l.mutations, old.mutations, at.Offset)
+	copyUpTo(l.said, old.said, at.Offset)
+	for key, o := range old.outcomes {
+		if o.offset <= at.Offset {
+			l.outcomes[key] = o
+			l.numbers[o.client] = max(l.numbers[o.client], o.n)
+		}
+	}
+	for id, versions := range old.records {
+		for _, r := range versions {
+			if r.version <= at.Offset {
+				l.records[id] = append(l.records[id], r)
+			}
+		}
+	}
+	t.last[channel] = l
+	return l
+}
+
+func copyUpTo(to, from map[string]uint64, offset uint64) {
+	for key, off := range from {
+		if off <= offset {
+			to[key] = off
+		}
+	}
 }
 
 // numbered names a client's mutation.
