@@ -124,7 +124,7 @@ func (o *Options) validate() error {
 func endpoint(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return "", fmt.Errorf("client: %w", err)
+		u = &url.URL{}
 	}
 	switch u.Scheme {
 	case "http", "ws":

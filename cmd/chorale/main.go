@@ -22,6 +22,9 @@ type cli struct {
 
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	Token   tokenCmd   `cmd:"" help:"Make a token."`
+	Pub     pubCmd     `cmd:"" help:"Publish messages."`
+	Sub     subCmd     `cmd:"" help:"Print what happens in a channel, as lines of JSON."`
+	Records recordsCmd `cmd:"" help:"Read and write the records of a collection."`
 	Rules   rulesCmd   `cmd:"" help:"Look into the rules."`
 	Backup  backupCmd  `cmd:"" help:"Copy everything that is stored, of a server that runs or of a data directory."`
 	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`

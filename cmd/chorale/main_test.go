@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 // $PORT is a port that was free a moment ago.
 func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", Deadline: time.Now().Add(time.Minute),
+		Dir: "testdata/script", Deadline: time.Now().Add(5 * time.Minute),
 		Setup: func(env *testscript.Env) error {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {

@@ -21,13 +21,9 @@ type tokenCmd struct {
 
 // Run implements the command.
 func (c *tokenCmd) Run() error {
-	secret := []byte(c.JWTSecret)
-	if len(secret) == 0 {
-		data, err := os.ReadFile(filepath.Join(c.Data, "dev-secret"))
-		if err != nil {
-			return fmt.Errorf("no --jwt-secret, and no dev mode's secret: %w", err)
-		}
-		secret = []byte(strings.TrimSpace(string(data)))
+	secret, err := signingSecret(c.JWTSecret, c.Data)
+	if err != nil {
+		return err
 	}
 	token, err := auth.Mint(secret, auth.MintOptions{Subject: c.Sub, Role: c.Role, Name: c.Name, TTL: c.TTL})
 	if err != nil {
@@ -35,4 +31,16 @@ func (c *tokenCmd) Run() error {
 	}
 	fmt.Println(token)
 	return nil
+}
+
+// signingSecret is the secret that was given, or the dev mode's in a directory.
+func signingSecret(given, dir string) ([]byte, error) {
+	if given != "" {
+		return []byte(given), nil
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "dev-secret"))
+	if err != nil {
+		return nil, fmt.Errorf("no --jwt-secret, and no dev mode's secret: %w", err)
+	}
+	return []byte(strings.TrimSpace(string(data))), nil
 }
