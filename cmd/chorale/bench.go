@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/bench"
+	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/engine/embedded"
 )
 
 // BenchCmd measures a server: one subcommand per scenario of package bench.
@@ -23,6 +25,7 @@ type BenchCmd struct {
 	Order       benchOrderCmd     `cmd:"" help:"Check order, gaps and repeats while everybody leaves and resumes."`
 	Reconnect   benchReconnectCmd `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
 	CatchUp     benchCatchUpCmd   `cmd:"" name:"catchup" help:"Join a large collection, and a channel in which much was missed."`
+	Append      benchAppendCmd    `cmd:"" help:"The engine alone: how fast entries are acknowledged."`
 	FloorServer floorServerCmd    `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
 }
 
@@ -244,6 +247,30 @@ type benchCatchUpCmd struct {
 // Run implements the command.
 func (c *benchCatchUpCmd) Run(ctx context.Context) error {
 	return c.run(ctx, bench.CatchUp{Records: c.Records, Messages: c.Messages, Joins: c.Joins}, false)
+}
+
+type benchAppendCmd struct {
+	Durability string        `default:"os" enum:"memory,os,disk" help:"What an acknowledged entry survives: ${enum}."`
+	Writers    []int         `default:"1,64,512" help:"How many append at a time; one column each."`
+	Channels   int           `default:"1000" help:"Channels that they append to in turn."`
+	Bytes      int           `default:"200" help:"Bytes of an entry."`
+	Duration   time.Duration `default:"3s" help:"How long each takes."`
+	Dir        string        `type:"existingdir" help:"Where the log is kept; the default is the system's temporary directory."`
+	Runs       int           `default:"3" help:"How often; the report shows medians."`
+	JSON       string        `name:"json" type:"path" placeholder:"FILE" help:"Write the report there too, every run in it."`
+}
+
+// Run implements the command.
+func (c *benchAppendCmd) Run(ctx context.Context) error {
+	durability, err := engine.ParseDurability(c.Durability)
+	if err != nil {
+		return err
+	}
+	t := benchTarget{Dir: c.Dir, Runs: c.Runs, JSON: c.JSON}
+	return t.run(ctx, bench.Append{
+		Open:       func(dir string) (engine.Engine, error) { return embedded.Open(embedded.Options{Dir: dir}) },
+		Durability: durability, Writers: c.Writers, Channels: c.Channels, Bytes: c.Bytes, Duration: c.Duration,
+	}, false)
 }
 
 type floorServerCmd struct {

@@ -99,7 +99,11 @@ func Run(ctx context.Context, o Options, s Scenario) (*Report, error) {
 				return nil, fmt.Errorf("bench %s: floor: %w", s.name(), err)
 			}
 		}
-		if err := r.once(ctx, i, choraleName, r.onChorale); err != nil {
+		measure := r.onChorale
+		if here, ok := s.(inProcess); ok {
+			measure = func(ctx context.Context, _ string) ([]Figures, error) { return here.runHere(ctx, o.Dir) }
+		}
+		if err := r.once(ctx, i, choraleName, measure); err != nil {
 			return nil, fmt.Errorf("bench %s: %w", s.name(), err)
 		}
 	}

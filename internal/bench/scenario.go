@@ -8,7 +8,7 @@ import (
 )
 
 // A Scenario is one kind of load: [Latency], [Rooms], [Fanout], [Connect], [Idle], [Flood],
-// [Order] or [Reconnect].
+// [Order], [Reconnect], [CatchUp] or [Append].
 type Scenario interface {
 	// name is the subcommand that runs it.
 	name() string
@@ -20,6 +20,12 @@ type Scenario interface {
 	validate() error
 	// run measures one subject once: one Figures per phase.
 	run(ctx context.Context, s site) ([]Figures, error)
+}
+
+// inProcess is a scenario that needs no server. Its files are in dir, or in the
+// system's temporary directory.
+type inProcess interface {
+	runHere(ctx context.Context, dir string) ([]Figures, error)
 }
 
 // A site is where a scenario runs.
