@@ -55,8 +55,8 @@ var kinds = []struct {
 
 // The steps of a test run, 10⁵ and more; see TestSoak for more of them.
 const (
-	seedsOfAKind = 4
-	stepsOfASeed = 8_000
+	seedsOfAKind = 3
+	stepsOfASeed = 7_500
 )
 
 func TestSimulation(t *testing.T) {
