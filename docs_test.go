@@ -211,7 +211,7 @@ func TestPathsInPagesExist(t *testing.T) {
 func pages(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md", "docs/guides/go.md"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -224,6 +224,41 @@ func pages(t *testing.T) []string {
 func exists(name string) bool {
 	found, err := filepath.Glob(filepath.FromSlash(strings.TrimSuffix(name, "/")))
 	return err == nil && len(found) > 0
+}
+
+// TestGoSamplesAreRun: each sample in Go of a guide is a piece of a file that is
+// compiled, and run by a test.
+func TestGoSamplesAreRun(t *testing.T) {
+	var sources strings.Builder
+	for _, dir := range []string{"client", "examples"} {
+		for _, file := range files(t, dir, func(name string) bool { return strings.HasSuffix(name, ".go") }) {
+			sources.WriteString(unindented(read(t, file)))
+		}
+	}
+	guides, err := filepath.Glob("docs/guides/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := 0
+	for _, guide := range guides {
+		for _, found := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read(t, guide), -1) {
+			samples++
+			if !strings.Contains(sources.String(), unindented(found[1])) {
+				t.Errorf("%s: this sample is in no file below client or examples:\n%s", guide, found[1])
+			}
+		}
+	}
+	if samples == 0 {
+		t.Error("no guide has a sample in Go: the pattern of this test is out of date")
+	}
+}
+
+func unindented(code string) string {
+	var out strings.Builder
+	for line := range strings.Lines(code) {
+		out.WriteString(strings.TrimSpace(line) + "\n")
+	}
+	return out.String()
 }
 
 func TestCodeMapHasTheLayers(t *testing.T) {
