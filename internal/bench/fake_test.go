@@ -27,17 +27,17 @@ type fake struct {
 	spoil     func(n int, frame []byte) [][]byte // what a member is sent instead of its n-th delivery
 	refuse    string                             // code that refuses every push
 	refuseIn  string                             // code that refuses every join
-	hangUpAt  int                                // push at which the pusher's socket is closed; 0: never
+	hangUpAt  int                                // push of a channel at which its pusher's socket is closed; 0: never
 	listening string
 
 	mu       sync.Mutex // guards the following, and writes to sockets
 	channels map[string]*fakeChannel
 	conns    map[net.Conn]bool
 	tokens   map[string]bool
-	pushes   int
 }
 
 type fakeChannel struct {
+	pushes  int
 	offset  uint64
 	members []*fakeMember
 }
@@ -123,8 +123,8 @@ func (f *fake) handle(conn net.Conn, frame protocol.Frame) {
 		f.join(conn, c, frame)
 		return
 	}
-	f.pushes++
-	if f.pushes == f.hangUpAt {
+	c.pushes++
+	if c.pushes == f.hangUpAt {
 		conn.Close()
 		return
 	}

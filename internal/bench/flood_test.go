@@ -20,8 +20,11 @@ func TestFlood(t *testing.T) {
 		}
 	})
 	t.Run("a flood that the server ends is an error, because then it was none", func(t *testing.T) {
-		// The flood is the first to make this many pushes.
-		f := startFake(t, &fake{hangUpAt: 1000})
+		// Only the flood makes this many pushes in one channel, with its first write;
+		// the others go on until that has surely been read.
+		f := startFake(t, &fake{hangUpAt: floodBatch - 1})
+		others := others
+		others.Rate, others.Duration = 20, time.Second
 		_, err := Flood{others}.run(t.Context(), site{subject: f.subject(t), run: "t", patience: inVain})
 		if err == nil || !strings.Contains(err.Error(), "the flood ended by itself") {
 			t.Errorf("got %v", err)
