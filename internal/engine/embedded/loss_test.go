@@ -51,7 +51,7 @@ func mustClose(t testing.TB, e *Engine) {
 
 // copyOf is what a process finds after kill -9 of the one that has dir open:
 // what was handed to the operating system, and nothing else.
-func copyOf(t *testing.T, dir string) string {
+func copyOf(t testing.TB, dir string) string {
 	t.Helper()
 	to := t.TempDir()
 	files, err := os.ReadDir(dir)

@@ -353,3 +353,53 @@ func appendErr(t *testing.T, e *Engine, name string, w engine.Write) error {
 	_, err := e.Append(t.Context(), name, w)
 	return err
 }
+
+func TestChannelsThatComeAndGo(t *testing.T) {
+	t.Run("[E8] channels that come and go all day do not stay in memory, and what holds nothing does not stay on disk", func(t *testing.T) {
+		const waves, each = 20, 2000
+		clock := newFakeClock()
+		e := open(t, Options{Dir: t.TempDir(), Clock: clock.Now, SweepEvery: 24 * time.Hour, TombstoneAge: 12 * time.Hour})
+		defer mustClose(t, e)
+		most, first := 0, 0.0
+		for wave := range waves {
+			for i := range each {
+				w := message(engine.OS, strings.Repeat("x", 200))
+				if i%2 == 0 {
+					w.Durability = engine.Memory
+				}
+				mustAppend(t, e, fmt.Sprint("room-", wave, "-", i), w)
+			}
+			clock.Advance(24 * time.Hour / waves)
+			e.sweepStore(waves * each)
+			for range 2 { // what retention drops in the first round leaves in the second
+				e.sweepAll()
+			}
+			most = max(most, residents(e))
+			if wave == 0 {
+				first = heap()
+			}
+		}
+		if most > 0 {
+			t.Errorf("%d channels stay, of waves of %d", most, each)
+		}
+		if grown := heap() - first; grown > 8<<20 { // in memory they would be 60 MB
+			t.Errorf("the heap grew by %.0f bytes", grown)
+		}
+		if n := stored(t, e, prefixEntry); n != 0 {
+			t.Errorf("%d entries are stored that retention has dropped", n)
+		}
+		if n := stored(t, e, prefixHeader); n > (waves/2+2)*each/2 {
+			t.Errorf("%d positions are stored, of %d channels that were used in the last 12 hours", n, waves/2*each/2)
+		}
+	})
+}
+
+func residents(e *Engine) (n int) {
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.Lock()
+		n += len(s.channels)
+		s.mu.Unlock()
+	}
+	return n
+}
