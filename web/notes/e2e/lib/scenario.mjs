@@ -60,15 +60,15 @@ class Stage {
  * A test with a stage of its own. It fails also for anything that went wrong in a page's console; when it fails, there are pictures.
  *
  * @param {string} name
- * @param {{browser: () => import("playwright-core").Browser, lostNetwork?: boolean}} options `lostNetwork`: the scenario takes the
- *   network away, which browsers complain about
- * @param {(stage: Stage) => Promise<void>} play
+ * @param {{browser: () => import("playwright-core").Browser, lostNetwork?: boolean, timeoutMs?: number}} options `lostNetwork`: the scenario takes the
+ *   network away, which browsers complain about; `timeoutMs`: a bound for failures
+ * @param {(stage: Stage, t: import("node:test").TestContext) => Promise<void>} play
  */
-export function scenario(name, { browser, lostNetwork = false }, play) {
-  it(name, { timeout: 90_000 }, async (t) => {
+export function scenario(name, { browser, lostNetwork = false, timeoutMs = 90_000 }, play) {
+  it(name, { timeout: timeoutMs }, async (t) => {
     const stage = new Stage(await Server.start({ dev: true }), browser());
     try {
-      await play(stage);
+      await play(stage, t);
       for (const person of stage.people) person.assertNoProblems({ lostNetwork });
     } catch (error) {
       t.diagnostic(`pictures: ${await stage.photograph()}`);

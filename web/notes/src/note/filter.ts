@@ -41,7 +41,7 @@ function fold(text: string): string {
 /** All tags with how often they occur, most frequent first, then by name. */
 export function countTags(notes: readonly Note[]): readonly { tag: string; count: number }[] {
   const counts = new Map<string, number>();
-  for (const tag of notes.flatMap((note) => note.tags)) counts.set(tag, (counts.get(tag) ?? 0) + 1);
+  for (const { tags } of notes) for (const tag of tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
   return [...counts].map(([tag, count]) => ({ tag, count })).sort((a, b) => b.count - a.count || (a.tag < b.tag ? -1 : 1));
 }
 

@@ -21,6 +21,7 @@ import { FilterBar } from "./filter-bar.tsx";
 import { useKeptFailures } from "./kept-failures.tsx";
 import { Nothing } from "./nothing.tsx";
 import { RefusedNew } from "./refused-new.tsx";
+import type { Reveal } from "./row-list.tsx";
 import type { Editing } from "./rows.ts";
 import { Timeline } from "./timeline.tsx";
 import { useArrivals } from "./use-arrivals.ts";
@@ -55,7 +56,8 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
   const arrivals = useArrivals(all, notes.isLoading, identity.sub);
   const editedBy = useMemo(() => editorsOf(presence.members, listNames), [presence.members]);
   const list = useRef<HTMLDivElement>(null);
-  const scrollTo = useScroll(list, all, notes.isLoading, isLive);
+  const revealer = useRef<Reveal>(() => {});
+  const scrollTo = useScroll(list, revealer, all, notes.isLoading, isLive);
   const names = useNames(all, presence.people);
   const add = (note: NewNote) => {
     if (isFiltering(filter)) setFilter(EVERYTHING); // else one's own note might not be seen
@@ -91,6 +93,8 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
               failures={failures}
               editedBy={editedBy}
               actions={actions}
+              scroller={list}
+              revealer={revealer}
             />
           </div>
         </div>
@@ -129,6 +133,7 @@ function useNames(notes: readonly Note[], people: readonly Person[]): ReadonlyMa
 /** Begins at the end of a live interview, and returns a function that goes to a note once it is there. */
 function useScroll(
   list: { readonly current: HTMLElement | null },
+  revealer: { readonly current: Reveal },
   notes: readonly Note[],
   isLoading: boolean,
   isLive: boolean,
@@ -141,9 +146,9 @@ function useScroll(
     if (!hasBegun.current && isLive) scrollToEnd(current);
     hasBegun.current = true;
     if (wanted.current === undefined || !notes.some((note) => note.id === wanted.current)) return;
-    document.getElementById(`note-${wanted.current}`)?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    revealer.current(wanted.current);
     wanted.current = undefined;
-  }, [list, notes, isLoading, isLive]);
+  }, [list, revealer, notes, isLoading, isLive]);
   return useCallback((noteId) => {
     wanted.current = noteId;
   }, []);

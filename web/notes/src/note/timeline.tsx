@@ -1,14 +1,14 @@
 import type { Conflict, RecordStatus } from "@chorale/client";
 import type { Note } from "@chorale/react";
-import { useMemo } from "react";
-import { useShortcut } from "../keyboard/use-shortcut.ts";
+import { type RefObject, useMemo, useState } from "react";
 import { useNow } from "../ui/use-now.ts";
 import { NowContext } from "./ago.tsx";
 import { describeArrivals } from "./arrivals.ts";
 import type { Failures } from "./failures.ts";
 import type { NoteActions } from "./note-actions.ts";
 import { NoteCard } from "./note-card.tsx";
-import { type Editing, rowsOf } from "./rows.ts";
+import { AllRows, type Reveal, WindowedRows } from "./row-list.tsx";
+import { type Editing, type Row, rowsOf } from "./rows.ts";
 
 interface TimelineProps {
   /** What the filter lets through. */
@@ -22,48 +22,50 @@ interface TimelineProps {
   failures: Failures;
   editedBy: ReadonlyMap<string, string>;
   actions: NoteActions;
+  /** What scrolls the timeline. */
+  scroller: RefObject<HTMLElement | null>;
+  /** Takes the function that brings a note into sight. */
+  revealer: RefObject<Reveal>;
 }
 
+/** From so many notes on, only those on the screen and around it are in the page: before that, the page's own search finds everything. */
+const WINDOWED_FROM = 300;
+
 /** The notes along the recording. */
-export function Timeline({ shown, all, editing, arrivals, conflicts, noteStatus, failures, editedBy, actions }: TimelineProps) {
+export function Timeline(props: TimelineProps) {
+  const { shown, all, editing, arrivals, conflicts, noteStatus, failures, editedBy, actions, scroller, revealer } = props;
   const now = useNow(30_000);
   const rows = useMemo(() => rowsOf(shown, all, editing), [shown, all, editing]);
   const arrived = useMemo(() => new Set(arrivals.map((note) => note.id)), [arrivals]);
   const conflictsOf = useMemo(() => Map.groupBy(conflicts, (conflict) => conflict.recordId), [conflicts]);
-  useShortcut("j", () => focusNote(1));
-  useShortcut("k", () => focusNote(-1));
+  // Once and for good, and never under somebody's hands: the rows are made anew by it.
+  const [isWindowed, setWindowed] = useState(false);
+  if (!isWindowed && rows.length >= WINDOWED_FROM && editing === undefined) setWindowed(true);
+
+  const card = ({ note, isGone }: Row) => (
+    <NoteCard
+      note={note}
+      status={noteStatus(note.id)}
+      failure={failures.get(note.id)}
+      editedBy={editedBy.get(note.id)}
+      conflicts={conflictsOf.get(note.id)}
+      isEditing={editing?.note.id === note.id}
+      draft={editing?.note.id === note.id ? editing.draft : undefined}
+      isGone={isGone}
+      isArrival={arrived.has(note.id)}
+      actions={actions}
+    />
+  );
   return (
     <NowContext value={now}>
-      <ol aria-label="Notes" data-testid="timeline">
-        {rows.map(({ note, isGone }) => (
-          <li key={note.id} className="note-row">
-            <NoteCard
-              note={note}
-              status={noteStatus(note.id)}
-              failure={failures.get(note.id)}
-              editedBy={editedBy.get(note.id)}
-              conflicts={conflictsOf.get(note.id)}
-              isEditing={editing?.note.id === note.id}
-              draft={editing?.note.id === note.id ? editing.draft : undefined}
-              isGone={isGone}
-              isArrival={arrived.has(note.id)}
-              actions={actions}
-            />
-          </li>
-        ))}
-      </ol>
+      {isWindowed ? (
+        <WindowedRows rows={rows} editedId={editing?.note.id} scroller={scroller} revealer={revealer} card={card} />
+      ) : (
+        <AllRows rows={rows} revealer={revealer} card={card} />
+      )}
       <p aria-live="polite" className="sr-only">
         {describeArrivals(arrivals)}
       </p>
     </NowContext>
   );
-}
-
-/** Moves the focus by notes; from nowhere to the first, or the last. */
-function focusNote(step: 1 | -1) {
-  const cards = [...document.querySelectorAll<HTMLElement>("article[data-note-id]")];
-  const at = cards.findIndex((card) => card.contains(document.activeElement));
-  const next = at === -1 ? (step === 1 ? cards[0] : cards.at(-1)) : cards[at + step];
-  next?.focus({ preventScroll: true });
-  next?.scrollIntoView({ block: "nearest" });
 }

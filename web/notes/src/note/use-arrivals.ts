@@ -11,8 +11,13 @@ export function useArrivals(notes: readonly Note[], isLoading: boolean, me: stri
   useEffect(() => {
     if (isLoading) return;
     const before = known.current;
-    known.current = new Set(notes.map((note) => note.id));
-    const arrived = before ? arrivalsOf(notes, before, me) : NONE;
+    if (!before) {
+      known.current = new Set(notes.map((note) => note.id));
+      return;
+    }
+    const arrived = arrivalsOf(notes, before, me);
+    // What has come is added rather than all made anew: there may be ten thousand.
+    for (const { id } of notes) before.add(id);
     if (arrived.length > 0) setArrivals(arrived);
   }, [notes, isLoading, me]);
   return arrivals;
