@@ -44,7 +44,7 @@ func dialSocket(t *testing.T, e *endpoint, more string) peer {
 		p.in = io.MultiReader(early, conn)
 	}
 	t.Cleanup(p.leave)
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -102,7 +102,7 @@ func dialStream(t *testing.T, e *endpoint, more string) peer {
 
 func openStreamAt(t *testing.T, web, more string, client *http.Client) *streamPeer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, web+"/realtime/v1/sse"+query(more), nil)
 	if err != nil {

@@ -63,16 +63,50 @@ func (s *socket) Send(frames ...protocol.Message) {
 		s.writeLocked(frames[0].Wire())
 		return
 	}
+	s.writeAllLocked(frames)
+}
+
+// writeAllLocked writes to a socket with an empty queue: small frames in pieces
+// that are put together, large ones as they are. To put all together would be a
+// copy of a large collection, made by growing. What the kernel does not take is
+// let in whatever its size, as writeLocked does it.
+func (s *socket) writeAllLocked(frames []protocol.Message) {
 	buf := buffers.Get().(*[]byte)
 	out := (*buf)[:0]
 	for i := range frames {
-		out = append(out, frames[i].Wire()...)
+		wire := frames[i].Wire()
+		if len(out) > 0 && len(out)+len(wire) > flushPiece {
+			s.letInLocked(out, true)
+			out = out[:0]
+		}
+		if len(wire) > flushPiece {
+			s.letInLocked(wire, false)
+			continue
+		}
+		out = append(out, wire...)
 	}
-	s.writeLocked(out)
-	if cap(out) <= maxPooled {
-		*buf = out[:0]
+	if len(out) > 0 {
+		s.letInLocked(out, true)
 	}
+	*buf = out[:0]
 	buffers.Put(buf)
+}
+
+// letInLocked writes a part of a burst, or queues it behind the others. lent bytes
+// are copied if they have to wait.
+func (s *socket) letInLocked(wire []byte, lent bool) {
+	switch {
+	case s.closing:
+		return
+	case !s.flushing:
+		s.writeLocked(wire)
+		return
+	case lent:
+		wire = append([]byte(nil), wire...)
+	}
+	s.queue = append(s.queue, wire)
+	s.queued += len(wire)
+	s.grace += len(wire)
 }
 
 // enqueueLocked adds frames behind those that wait, or closes the socket.

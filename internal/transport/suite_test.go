@@ -147,12 +147,16 @@ func (e *endpoint) only(t *testing.T) conn {
 	return found
 }
 
+// patience is how long a test waits for what must come: on a busy machine, under
+// the race detector, 20 MB take their time.
+const patience = time.Minute
+
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !is(); <-tick.C {
+	for deadline := time.Now().Add(patience); !is(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited for %s", what)
 		}

@@ -43,7 +43,7 @@ func (r *record) wait(t *testing.T, n int) []string {
 	for range n {
 		select {
 		case <-r.wake:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("waited for %d messages, have %d", n, len(r.got))
 		}
 	}
