@@ -296,7 +296,7 @@ func writeUntilPowerLoss(t *testing.T, e *Engine, fs *vfs.MemFS, rng *rand.Rand,
 	var mu sync.Mutex // guards what follows, and kept
 	var crashed *vfs.MemFS
 	lossAt, appended := rng.IntN(120), 0
-	percent := rng.IntN(100)
+	percent, chance := rng.IntN(100), rand.New(rand.NewPCG(rng.Uint64(), 1)) // its own: a writer draws from it
 	var wg sync.WaitGroup
 	for i := range 6 {
 		diskAt := rng.IntN(20)
@@ -317,7 +317,7 @@ func writeUntilPowerLoss(t *testing.T, e *Engine, fs *vfs.MemFS, rng *rand.Rand,
 					kept[id] = channel
 				}
 				if appended++; appended == lossAt+1 {
-					crashed = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
+					crashed = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: chance})
 				}
 				mu.Unlock()
 				if n == 10 && i < 2 { // the log is rotated, and a table made
