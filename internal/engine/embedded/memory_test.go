@@ -363,7 +363,7 @@ func TestChannelsThatComeAndGo(t *testing.T) {
 		most, first := 0, 0.0
 		for wave := range waves {
 			for i := range each {
-				w := message(engine.OS, strings.Repeat("x", 200))
+				w := message(engine.OS, strings.Repeat("x", 1000))
 				if i%2 == 0 {
 					w.Durability = engine.Memory
 				}
@@ -382,7 +382,7 @@ func TestChannelsThatComeAndGo(t *testing.T) {
 		if most > 0 {
 			t.Errorf("%d channels stay, of waves of %d", most, each)
 		}
-		if grown := heap() - first; grown > 8<<20 { // in memory they would be 60 MB
+		if grown := heap() - first; grown > 24<<20 { // in memory they would be 90 MB; the store's own cache is 8
 			t.Errorf("the heap grew by %.0f bytes", grown)
 		}
 		if n := stored(t, e, prefixEntry); n != 0 {
