@@ -238,7 +238,7 @@ func TestLimits(t *testing.T) {
 		{"a value that is no UTF-8", named(func(m *protocol.Mutation) { m.Fields["content"] = json.RawMessage("\"\xff\"") }), protocol.CodeInvalidMutation, "/fields/content"},
 		{"a value that is no JSON", named(func(m *protocol.Mutation) { m.Fields["content"] = json.RawMessage("{") }), protocol.CodeInvalidMutation, "/fields/content"},
 		{"a record id above 128 bytes", named(func(m *protocol.Mutation) { m.Record = strings.Repeat("r", 129) }), protocol.CodeInvalidMutation, "/record"},
-		{"a record id that is not ASCII", named(func(m *protocol.Mutation) { m.Record = "ré" }), protocol.CodeInvalidMutation, "/record"},
+		{"[trap 17] a record id that is not ASCII", named(func(m *protocol.Mutation) { m.Record = "ré" }), protocol.CodeInvalidMutation, "/record"},
 		{"a collection with a slash", named(func(m *protocol.Mutation) { m.Collection = "a/b" }), protocol.CodeInvalidMutation, "/collection"},
 		{"a mutation id with a space", named(func(m *protocol.Mutation) { m.ID = "a b" }), protocol.CodeInvalidMutation, "/id"},
 		{"a time that is none", named(func(m *protocol.Mutation) { m.At = "yesterday" }), protocol.CodeInvalidMutation, "/at"},

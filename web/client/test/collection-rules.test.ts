@@ -21,7 +21,7 @@ describe("A write", () => {
     expect(ada.status(mutation.recordId)).toBeUndefined();
   });
 
-  it("[M1] sends at most 16 at once, in order", async () => {
+  it("[M1] [trap 28] sends at most 16 at once, in order", async () => {
     const { platform, server, room, join, sent } = createRoom();
     const ada = join("ada");
     await platform.advance(100);
@@ -211,7 +211,7 @@ describe("A write", () => {
     expect(mutates()).toHaveLength(1);
   });
 
-  it("settles as rejected when the channel is refused, and as unknown when the client closes", async () => {
+  it("[trap 26] settles as rejected when the channel is refused, and as unknown when the client closes", async () => {
     const { platform, server, join } = createRoom();
     server.denyJoins({ code: "unauthorized", message: "not you", retryable: false });
     const ada = join("ada");

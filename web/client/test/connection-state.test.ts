@@ -67,7 +67,7 @@ describe("connection machine", () => {
     );
   });
 
-  it("attempts are forgotten by stable alone, and closed is for ever", () => {
+  it("[trap 24] attempts are forgotten by stable alone, and closed is for ever", () => {
     fc.assert(
       fc.property(steps, (script) => {
         let state: ConnectionState = { name: "idle", trail: FRESH };
@@ -94,6 +94,56 @@ describe("connection machine", () => {
             if (after.name === "fetching") expect(asks).toContain("fetchToken");
             if (after.name === "opening") expect(asks).toContain("openSocket");
             if (after.name === "waiting") expect(asks).toContain("wait");
+          }
+          state = after;
+        }
+      }),
+    );
+  });
+
+  it("there is no dead end: whoever needs a connection and presses the button gets one, unless it was closed", () => {
+    const help: readonly ConnectionEvent["type"][] = ["needed", "reconnect", "token", "opened"];
+    fc.assert(
+      fc.property(steps, inputs, (script, input) => {
+        const reached = script.reduce<ConnectionState>((state, [event, when]) => next(state, event, when).state, {
+          name: "idle",
+          trail: FRESH,
+        });
+        fc.pre(reached.name !== "closed");
+        const helped = help.reduce((state, type) => next(state, { type } as ConnectionEvent, input).state, reached);
+        expect(helped.name).toBe("open");
+      }),
+    );
+  });
+
+  it("closing ends what is under way, from wherever it comes", () => {
+    fc.assert(
+      fc.property(steps, inputs, (script, input) => {
+        const reached = script.reduce<ConnectionState>((state, [event, when]) => next(state, event, when).state, {
+          name: "idle",
+          trail: FRESH,
+        });
+        const { state, effects } = next(reached, { type: "close" }, input);
+        expect(state.name).toBe("closed");
+        const has = (name: string) => effects.some((effect) => effect.do === name);
+        expect(has("dropSocket")).toBe(reached.name === "opening" || reached.name === "open");
+        expect(has("stopWaiting")).toBe(reached.name === "waiting");
+      }),
+    );
+  });
+
+  it("a wait is never longer than what its cause allows, nor shorter than nothing", () => {
+    fc.assert(
+      fc.property(steps, (script) => {
+        let state: ConnectionState = { name: "idle", trail: FRESH };
+        for (const [event, input] of script) {
+          const { state: after, effects } = next(state, event, input);
+          for (const effect of effects) {
+            if (effect.do !== "wait") continue;
+            expect(effect.ms).toBeGreaterThanOrEqual(0);
+            // A server without room: five minutes, and three times that in a tab that nobody looks at.
+            expect(effect.ms).toBeLessThanOrEqual(300_250 * (input.isHidden ? 3 : 1));
+            expect(after.name === "waiting" && after.until).toBe(input.now + effect.ms);
           }
           state = after;
         }
@@ -132,7 +182,7 @@ describe("connection machine", () => {
     expect(next(state, { type: "reconnect" }, CALM).effects).toEqual([{ do: "fetchToken", fresh: true }]);
   });
 
-  it("a restart spreads its clients over the window that the server names", () => {
+  it("[trap 23] a restart spreads its clients over the window that the server names", () => {
     const at = (roll: number, reason: string) => {
       const state = run([...OPEN, lost(1012, reason)], { ...CALM, roll });
       return state.name === "waiting" ? state.until : Number.NaN;
@@ -166,7 +216,7 @@ describe("connection machine", () => {
     );
   });
 
-  it("10,000 clients of one outage come back spread out: no 100 ms see more than three times the mean of the attempt", () => {
+  it("[trap 23] 10,000 clients of one outage come back spread out: no 100 ms see more than three times the mean of the attempt", () => {
     const random = seeded(7);
     for (let attempt = 0; attempt <= 10; attempt++) {
       const window = Math.min(30_000, 500 * 2 ** attempt);
@@ -175,7 +225,7 @@ describe("connection machine", () => {
     }
   });
 
-  it("10,000 whole schedules do not fall into step: no 100 ms see more than three times the mean of the two seconds around", () => {
+  it("[trap 23] 10,000 whole schedules do not fall into step: no 100 ms see more than three times the mean of the two seconds around", () => {
     const random = seeded(11);
     const connects: number[] = [];
     for (let client = 0; client < 10_000; client++) {

@@ -46,7 +46,7 @@ describe("connection", () => {
     expect(connection.snapshot.getSnapshot().latencyMs).toBe(40);
   });
 
-  it("finds a half-open socket within 25 s of its last sign of life", async () => {
+  it("[trap 21] finds a half-open socket within 25 s of its last sign of life", async () => {
     for (const lastSignAfterMs of [0, 1, 7_000, 14_999, 15_000, 29_999]) {
       const { newest, platform, status } = await connected();
       const first = newest();
@@ -59,14 +59,14 @@ describe("connection", () => {
     }
   });
 
-  it("finds it also when the wall clock goes back an hour meanwhile", async () => {
+  it("[trap 14] finds it also when the wall clock goes back an hour meanwhile", async () => {
     const { newest, platform, status } = await connected();
     platform.jump(-3_600_000);
     await platform.advance(25_000);
     expect([newest().isClosed, status()]).toEqual([true, "reconnecting"]);
   });
 
-  it("lives through half an hour in a hidden tab, whose timers run once a minute", async () => {
+  it("[trap 22] lives through half an hour in a hidden tab, whose timers run once a minute", async () => {
     const throttled = createFakePlatform();
     const platform = {
       ...throttled,
@@ -81,7 +81,7 @@ describe("connection", () => {
     expect([wires.length, status()]).toEqual([1, "connected"]);
   });
 
-  it("asks the socket when the machine woke up, and gives it up when it says nothing for 2.5 s", async () => {
+  it("[trap 27] asks the socket when the machine woke up, and gives it up when it says nothing for 2.5 s", async () => {
     const { newest, platform, status } = await connected();
     await platform.advance(1_000);
     const before = newest().sent.length;
@@ -136,7 +136,7 @@ describe("connection", () => {
     expect(wires.length).toBe(2);
   });
 
-  it("keeps spacing out attempts against a server that accepts and hangs up", async () => {
+  it("[trap 24] keeps spacing out attempts against a server that accepts and hangs up", async () => {
     const { connection, platform, wires } = setUp();
     connection.need();
     const times: number[] = [];
@@ -153,7 +153,7 @@ describe("connection", () => {
     expect(connection.snapshot.getSnapshot().attempt).toBe(50);
   });
 
-  it("forgets attempts after 10 s that were stable", async () => {
+  it("[trap 24] forgets attempts after 10 s that were stable", async () => {
     const { connection, newest, platform } = await connected();
     newest().lose();
     await platform.advance(1_000);
@@ -164,7 +164,7 @@ describe("connection", () => {
     expect(connection.snapshot.getSnapshot().attempt).toBe(0);
   });
 
-  it("ignores what a socket says or does after another took its place", async () => {
+  it("[trap 10] ignores what a socket says or does after another took its place", async () => {
     const { connection, newest, platform, status, wires } = await connected();
     const frames: string[] = [];
     connection.onFrame((frame) => frames.push(frame.event));
@@ -312,7 +312,7 @@ describe("connection", () => {
 });
 
 describe("tokens", () => {
-  it("a getToken that rejects is asked again, ever more slowly, and never given up", async () => {
+  it("[trap 25] a getToken that rejects is asked again, ever more slowly, and never given up", async () => {
     const { connection, asked, platform, status } = setUp({ getToken: () => Promise.reject(new Error("offline")) });
     connection.need();
     await platform.advance(600_000);
@@ -322,7 +322,7 @@ describe("tokens", () => {
     expect(connection.snapshot.getSnapshot().error?.message).toBe("offline");
   });
 
-  it("a getToken that hangs is given up after 10 s, and what it answers then is not used", async () => {
+  it("[trap 25] a getToken that hangs is given up after 10 s, and what it answers then is not used", async () => {
     let answerLate: (token: string) => void = () => {};
     let calls = 0;
     const getToken = () =>
@@ -342,7 +342,7 @@ describe("tokens", () => {
     expect(wires.length).toBe(1);
   });
 
-  it("a token that comes after nobody needs it any more opens nothing", async () => {
+  it("[trap 25] a token that comes after nobody needs it any more opens nothing", async () => {
     let answer: (token: string) => void = () => {};
     const { connection, platform, wires } = setUp({
       getToken: () =>
@@ -377,7 +377,7 @@ describe("tokens", () => {
     expect(status()).toBe("connected");
   });
 
-  it("is replaced before it expires, without a reconnect", async () => {
+  it("[trap 25] is replaced before it expires, without a reconnect", async () => {
     const platform = createFakePlatform();
     let calls = 0;
     const getToken = () => jwt({ exp: Math.floor(platform.now() / 1000) + 600, jti: ++calls });
@@ -404,7 +404,7 @@ describe("tokens", () => {
     expect([calls, tokens.length, status(), platform.errors.length]).toEqual([4, 2, "connected", 2]);
   });
 
-  it("the same token again is not asked for in a loop", async () => {
+  it("[trap 25] the same token again is not asked for in a loop", async () => {
     const platform = createFakePlatform();
     const token = jwt({ exp: Math.floor(platform.now() / 1000) + 60 });
     const { asked, wires } = await connected({ platform, getToken: () => token });

@@ -121,7 +121,7 @@ describe("decoders", () => {
     },
   );
 
-  it("offsets that JavaScript cannot count are refused", () => {
+  it("[trap 18] offsets that JavaScript cannot count are refused", () => {
     for (const offset of [2 ** 53, 1.5, -0.5, "4", null, 1e21]) {
       expect(() => decodeSynced({ epoch: "e", offset, last: 0, outcomes: [] })).toThrow(ProtocolError);
     }

@@ -96,7 +96,7 @@ describe("publish", () => {
     expect(up("broadcast").length).toBe(1);
   });
 
-  it("[R7] the queue has an end, and what it refuses says so", async () => {
+  it("[R7] [trap 28] the queue has an end, and what it refuses says so", async () => {
     const { channel, platform, server } = await inRoom();
     server.unreachable(true);
     server.kill();

@@ -59,7 +59,7 @@ describe("why a token is asked for", () => {
     expect(asks.map(({ refused }) => refused)).toEqual([false, true]);
   });
 
-  it("an older ask that is answered late does not replace the newer answer", async () => {
+  it("[trap 25] an older ask that is answered late does not replace the newer answer", async () => {
     const { source, asks } = askedByHand();
     const old = source.get();
     const renewed = source.fresh(true);
