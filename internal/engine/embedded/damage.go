@@ -164,21 +164,40 @@ const (
 	footerEnd      = "\x05\x00\x00\x00\xf0\x9f\xaa\xb3\xf0\x9f\xaa\xb3"
 )
 
-// refuseFooters refuses a store with a table whose footer no Chorale wrote.
+// refuseFooters refuses a store with a table whose footer no Chorale wrote. Pebble
+// compacts from the moment it is open, so a table that was listed may be gone when
+// it is looked at: it counts as missing only if it still is listed then.
 func refuseFooters(db *pebble.DB, fs vfs.FS, dir string) error {
-	levels, err := db.SSTables()
-	if err != nil {
-		return err
-	}
-	for _, tables := range levels {
-		for i := range tables {
-			name := fmt.Sprintf("%06d.sst", uint64(tables[i].BackingSSTNum))
-			if err := checkFooter(fs, fs.PathJoin(dir, name)); err != nil {
-				return err
+	missing := map[uint64]error{}
+	for checked := map[uint64]bool{}; ; {
+		levels, err := db.SSTables()
+		if err != nil {
+			return err
+		}
+		again := false
+		for _, tables := range levels {
+			for i := range tables {
+				number := uint64(tables[i].BackingSSTNum)
+				if checked[number] {
+					if missing[number] != nil {
+						return missing[number]
+					}
+					continue
+				}
+				checked[number] = true
+				err := checkFooter(fs, fs.PathJoin(dir, fmt.Sprintf("%06d.sst", number)))
+				switch {
+				case errors.Is(err, os.ErrNotExist):
+					missing[number], again = err, true
+				case err != nil:
+					return err
+				}
 			}
 		}
+		if !again {
+			return nil
+		}
 	}
-	return nil
 }
 
 func checkFooter(fs vfs.FS, path string) error {
