@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
@@ -47,7 +48,8 @@ func (d *disk) open(int) (engine.Engine, error) {
 		SweepEvery: 10 * time.Hour, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
-		return nil, err
+		files, _ := d.fs.List("log") // the first error is the one that counts
+		return nil, fmt.Errorf("%w; there are %v", err, files)
 	}
 	return tap{eng, d.world.truth, d.world.options.Faults.LazyDisk}, nil
 }
