@@ -14,5 +14,6 @@ export default defineConfig({
       { find: /^@chorale\/client\/testing$/, replacement: here("src/testing/index.ts") },
     ],
   },
-  test: { environment: "node", include: ["test/**/*.test.ts"] },
+  // How long a test may wait on a busy machine; what it asserts does not depend on it.
+  test: { environment: "node", include: ["test/**/*.test.ts"], testTimeout: 30_000 },
 });

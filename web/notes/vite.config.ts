@@ -30,5 +30,6 @@ export default defineConfig({
       "/realtime": { target: server, ws: true },
     },
   },
-  test: { environment: "happy-dom", include: ["test/**/*.test.{ts,tsx}"] },
+  // How long a test may wait on a busy machine; what it asserts does not depend on it.
+  test: { environment: "happy-dom", include: ["test/**/*.test.{ts,tsx}"], testTimeout: 30_000 },
 });

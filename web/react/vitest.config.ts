@@ -27,6 +27,7 @@ export default defineConfig({
     environment: "happy-dom",
     include: ["test/**/*.test.{ts,tsx}"],
     setupFiles: ["test/setup.ts"],
+    testTimeout: 30_000, // how long a test may wait on a busy machine; what it asserts does not depend on it
     typecheck: { enabled: process.env.REACT !== "18", include: ["test/**/*.test-d.{ts,tsx}"], tsconfig: "tsconfig.json" },
   },
 });
