@@ -17,6 +17,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/server"
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -66,7 +67,7 @@ func TestSlowConsumer(t *testing.T) {
 		if err := os.WriteFile(rules, []byte(busyRules), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		srv, err := server.New(server.Options{Addr: "127.0.0.1:0", Data: t.TempDir(), Secret: []byte(strings.Repeat("k", 32)), RulesFile: rules, Drain: time.Millisecond})
+		srv, err := server.New(server.Options{Addr: "127.0.0.1:0", Data: t.TempDir(), Secret: []byte(strings.Repeat("k", 32)), RulesFile: rules, Drain: time.Millisecond, Limits: limit.Unlimited()})
 		if err != nil {
 			t.Fatal(err)
 		}
