@@ -88,7 +88,7 @@ test-go: ## Go tests with the race detector.
 
 .PHONY: test-web
 test-web: $(client) $(react) web/react/compat/react18/$(installed) ## Tests of the SDKs and the app, with React 19 and 18.
-	npm --prefix web run test --workspaces
+	npm --prefix web run test --workspaces --if-present
 	npm --prefix web run test:react18 --workspace @chorale/react
 
 .PHONY: test-clients
