@@ -110,7 +110,10 @@ describe("connection machine", () => {
           trail: FRESH,
         });
         fc.pre(reached.name !== "closed");
-        const helped = help.reduce((state, type) => next(state, { type } as ConnectionEvent, input).state, reached);
+        const helped = help.reduce<ConnectionState>(
+          (state, type) => next(state, { type } as ConnectionEvent, input).state,
+          reached,
+        );
         expect(helped.name).toBe("open");
       }),
     );
