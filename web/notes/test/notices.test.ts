@@ -48,6 +48,10 @@ describe("a refusal in words", () => {
       retry: "Try again",
     });
   });
+  test("and has the place once, when the reason begins with it", () => {
+    const said = { status: "rejected", code: "schema_violation", message: "content: too long", path: "/content" } as const;
+    expect(describeRefusal({ ...failure, outcome: said }).reason).toBe("content: too long");
+  });
   test("an edit of a deleted note can be brought back with its text", () => {
     const { reason, retry } = describeRefusal({ ...failure, outcome: { status: "gone", offset: 7 } });
     expect(reason).toBe("it was deleted meanwhile");

@@ -47,10 +47,15 @@ function nameOf({ collection, fields }: MutationFailure): string {
   return words.length > NAME_LENGTH ? `“${words.slice(0, NAME_LENGTH).trimEnd()}…”` : `“${words}”`;
 }
 
+/** Whether a sentence says by itself which field it is about: the server's begin with the name, where there is one. */
+function isPlaceSaid({ message, path = "" }: { message: string; path?: string }): boolean {
+  return path === "" || message.startsWith(`${path.slice(1).replaceAll("/", ".")}:`);
+}
+
 function reasonOf(outcome: MutationFailure["outcome"]): string {
   switch (outcome.status) {
     case "rejected":
-      return outcome.path ? `${outcome.message} (${outcome.path})` : outcome.message;
+      return isPlaceSaid(outcome) ? outcome.message : `${outcome.message} (${outcome.path})`;
     case "gone":
       return "it was deleted meanwhile";
     case "exists":
