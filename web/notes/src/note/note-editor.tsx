@@ -26,7 +26,7 @@ export function NoteEditor({ note, draft, isGone, actions }: NoteEditorProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const frame = useRef<HTMLDivElement>(null);
   const isDone = useRef(false);
-  useFocusAtEnd(field);
+  useFocusAtEnd(field, frame);
 
   const text = content.trim();
   const patch: Partial<NoteFields> = {
@@ -76,7 +76,7 @@ export function NoteEditor({ note, draft, isGone, actions }: NoteEditorProps) {
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: Escape and leaving count for the field and its buttons together
-    <div ref={frame} onKeyDown={onEscape} onBlur={onBlur} className="mt-1">
+    <div ref={frame} onKeyDown={onEscape} onBlur={onBlur} className="mt-1 scroll-mb-8">
       <textarea
         ref={field}
         data-testid="note-editor"
@@ -114,12 +114,17 @@ export function NoteEditor({ note, draft, isGone, actions }: NoteEditorProps) {
   );
 }
 
-function useFocusAtEnd(field: { readonly current: HTMLTextAreaElement | null }) {
+/** Puts the cursor behind the text, and the buttons below it in sight: a browser scrolls to what has the focus only. */
+function useFocusAtEnd(
+  field: { readonly current: HTMLTextAreaElement | null },
+  frame: { readonly current: HTMLElement | null },
+) {
   useEffect(() => {
     const { current } = field;
     current?.focus();
     current?.setSelectionRange(current.value.length, current.value.length);
-  }, [field]);
+    frame.current?.scrollIntoView({ block: "nearest" });
+  }, [field, frame]);
 }
 
 /** A notice appears below its field, where a composer or a keyboard may be. */

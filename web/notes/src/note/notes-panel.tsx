@@ -14,6 +14,7 @@ import { NamesContext } from "../people/names.tsx";
 import { listNames } from "../people/person.ts";
 import type { Identity } from "../session/session.ts";
 import { usePageTitle } from "../ui/page.tsx";
+import { useFoot } from "../ui/use-foot.ts";
 import { Composer } from "./composer.tsx";
 import { addConflict } from "./conflict-text.ts";
 import { authorsOf, countTags, EVERYTHING, filterNotes, isFiltering } from "./filter.ts";
@@ -56,6 +57,8 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
   const arrivals = useArrivals(all, notes.isLoading, identity.sub);
   const editedBy = useMemo(() => editorsOf(presence.members, listNames), [presence.members]);
   const list = useRef<HTMLDivElement>(null);
+  const foot = useRef<HTMLDivElement>(null);
+  useFoot(foot);
   const revealer = useRef<Reveal>(() => {});
   const scrollTo = useScroll(list, revealer, all, notes.isLoading, isLive);
   const names = useNames(all, presence.people);
@@ -98,7 +101,10 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
             />
           </div>
         </div>
-        <div className={`px-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:px-8 sm:pb-4 ${editing ? "max-sm:hidden" : ""}`}>
+        <div
+          ref={foot}
+          className={`px-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:px-8 sm:pb-4 ${editing ? "max-sm:hidden" : ""}`}
+        >
           <div className="mx-auto max-w-3xl">
             {!notes.isLoading && <RefusedNew failures={failures} notes={all} actions={actions} />}
             <TypingLine names={writersOf(presence.members)} />

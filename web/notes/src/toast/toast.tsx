@@ -25,7 +25,10 @@ export function ToastProvider({ children }: { children: ReactNode }) {
   return (
     <ToastContext value={show}>
       {children}
-      <div role="status" className="pointer-events-none fixed inset-x-0 bottom-0 z-30 flex justify-center p-4 pb-36 sm:pb-40">
+      <div
+        role="status"
+        className="pointer-events-none fixed inset-x-0 bottom-0 z-30 flex justify-center p-4 pb-[calc(var(--foot-height,0px)+1.5rem)]"
+      >
         {shown && <ToastCard key={shown.n} toast={shown.toast} onDone={hide} />}
       </div>
     </ToastContext>
