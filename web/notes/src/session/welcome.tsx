@@ -18,7 +18,7 @@ export function Welcome({ session, identity }: { session: Session; identity: Ide
       onSubmit={submit}
       className="flex flex-wrap items-center gap-x-3 gap-y-2 border-b border-line bg-accent-soft px-4 py-2 text-sm sm:px-6"
     >
-      <label htmlFor="welcome-name" className="grow basis-52">
+      <label htmlFor="welcome-name" className="grow basis-full sm:basis-52">
         Welcome. The others see you as <strong className="font-semibold">{identity.name}</strong>.
       </label>
       <input
@@ -29,7 +29,7 @@ export function Welcome({ session, identity }: { session: Session; identity: Ide
         onChange={(event) => setName(event.target.value)}
         placeholder="Your name"
         autoComplete="name"
-        className="h-9 w-40 grow rounded-lg border border-line-strong bg-surface px-3 sm:grow-0"
+        className="h-9 w-40 min-w-0 grow rounded-lg border border-line-strong bg-surface px-3 sm:grow-0"
       />
       <Button look="primary" type="submit">
         {name.trim() ? "Use this name" : "Keep it"}
