@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/gobwas/ws"
-
 	"github.com/chorale-rt/chorale/internal/auth"
 	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/protocol"
@@ -48,7 +46,7 @@ func (s *Server) admit(r *http.Request, token string) (limit.Ticket, *refused) {
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, chorale bool) {
 	if chorale {
-		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
+		if conn, err := upgrade(w, r); err == nil {
 			sock, link := newConnSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
 			sock.Close(why.code, why.text)
 			rd := connReader{reader: s.reader(sock, deaf{}), link: link}

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -103,10 +104,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.enter()
-	conn, _, _, err := ws.UpgradeHTTP(r, w)
+	conn, err := upgrade(w, r)
 	if err != nil {
 		s.leave(nil, ticket)
-		return // UpgradeHTTP has answered
+		return // upgrade has answered
 	}
 	// A clone: the token is a part of the request's line, which it would keep.
 	token = strings.Clone(token)
@@ -128,6 +129,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// In a goroutine of its own, so that net/http's buffers and stack for this
 	// connection are freed; add has counted it in.
 	go s.serve(sock, link, sess, ticket)
+}
+
+// upgrade answers a handshake. One that is none is answered as well, and its
+// connection closed: it was taken from net/http, so nobody else would.
+func upgrade(w http.ResponseWriter, r *http.Request) (net.Conn, error) {
+	conn, _, _, err := ws.UpgradeHTTP(r, w)
+	if err != nil && conn != nil {
+		_ = conn.Close() // the error that matters is the handshake's
+	}
+	return conn, err
 }
 
 // enter counts a connection in that was admitted. It is called before the client

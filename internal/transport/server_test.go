@@ -214,3 +214,30 @@ func TestAConnectionIsCountedBeforeItsClientHearsOfIt(t *testing.T) {
 		}
 	})
 }
+
+func TestAHandshakeThatIsNone(t *testing.T) {
+	for name, query := range map[string]string{
+		"of somebody with a token":         "apikey=x",
+		"[C1] of somebody who was refused": "apikey=expired&chorale=1",
+	} {
+		t.Run("[R7] "+name+" is answered, and keeps no connection", func(t *testing.T) {
+			e := newEndpoint(t, Options{})
+			conn, err := net.Dial("tcp", e.web[len("http://"):])
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, "GET /socket/websocket?"+query+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(conn) // up to the end, which has to come
+			if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")) {
+				t.Errorf("got %q, %v", answer, err)
+			}
+			eventually(t, "it to be counted out", func() bool { return e.server.Conns() == 0 })
+		})
+	}
+}
