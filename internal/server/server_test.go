@@ -40,7 +40,13 @@ type running struct {
 
 func start(t *testing.T, dir string) *running {
 	t.Helper()
-	srv, err := server.New(server.Options{Addr: "127.0.0.1:0", Data: dir, Dev: true, Drain: 50 * time.Millisecond})
+	return startWith(t, server.Options{Data: dir})
+}
+
+func startWith(t *testing.T, o server.Options) *running {
+	t.Helper()
+	o.Addr, o.Dev, o.Drain = "127.0.0.1:0", true, 50*time.Millisecond
+	srv, err := server.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
