@@ -5,6 +5,7 @@ export default defineConfig({
     index: "src/index.ts",
     devtools: "src/devtools/index.ts",
     notes: "src/notes.ts",
+    offline: "src/offline/index.ts",
     schema: "src/schema.ts",
     testing: "src/testing/index.ts",
   },

@@ -10,6 +10,7 @@ export default defineConfig({
       { find: /^@chorale\/client$/, replacement: here("src/index.ts") },
       { find: /^@chorale\/client\/devtools$/, replacement: here("src/devtools/index.ts") },
       { find: /^@chorale\/client\/notes$/, replacement: here("src/notes.ts") },
+      { find: /^@chorale\/client\/offline$/, replacement: here("src/offline/index.ts") },
       { find: /^@chorale\/client\/schema$/, replacement: here("src/schema.ts") },
       { find: /^@chorale\/client\/testing$/, replacement: here("src/testing/index.ts") },
     ],

@@ -14,6 +14,7 @@ export default defineConfig({
     // The SDK's sources rather than its build, so that an app built from this checkout is never older than the SDK in it.
     alias: {
       "@chorale/client/devtools": workspace("client/src/devtools/index.ts"),
+      "@chorale/client/offline": workspace("client/src/offline/index.ts"),
       "@chorale/client/notes": workspace("client/src/notes.ts"),
       "@chorale/client/schema": workspace("client/src/schema.ts"),
       "@chorale/client/testing": workspace("client/src/testing/index.ts"),

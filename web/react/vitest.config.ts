@@ -8,6 +8,7 @@ const sources = [
   { find: /^@chorale\/client$/, replacement: here("../client/src/index.ts") },
   { find: /^@chorale\/client\/devtools$/, replacement: here("../client/src/devtools/index.ts") },
   { find: /^@chorale\/client\/notes$/, replacement: here("../client/src/notes.ts") },
+  { find: /^@chorale\/client\/offline$/, replacement: here("../client/src/offline/index.ts") },
   { find: /^@chorale\/client\/schema$/, replacement: here("../client/src/schema.ts") },
   { find: /^@chorale\/client\/testing$/, replacement: here("../client/src/testing/index.ts") },
   { find: /^@chorale\/react$/, replacement: here("src/index.ts") },

@@ -2,11 +2,21 @@ import { Manager } from "./channel-manager";
 import { Connection } from "./connection";
 import { createPlatform } from "./env";
 import { ChoraleError } from "./errors";
+import type { ClientStorage } from "./keeper";
 import type { Membership } from "./membership";
 import type { Frame } from "./protocol";
 import { Listeners, ValueStore } from "./store";
 import { TokenSource } from "./token";
-import type { ClientDebug, ClientEvents, Platform, RealtimeClient, RealtimeClientOptions, Unsubscribe } from "./types";
+import type {
+  ClientDebug,
+  ClientEvents,
+  Platform,
+  RealtimeClient,
+  RealtimeClientOptions,
+  StorageSnapshot,
+  Store,
+  Unsubscribe,
+} from "./types";
 
 /**
  * Makes a client. Nothing is connected, fetched or timed until somebody retains it or claims a channel, so it may be made while
@@ -27,6 +37,8 @@ class Client implements RealtimeClient {
   readonly clientId: string;
   readonly channels: Manager;
   readonly pendingCount: ValueStore<number>;
+  readonly storage: Store<StorageSnapshot>;
+  readonly #kept: ClientStorage | undefined;
   readonly #platform: Platform;
   readonly #connection: Connection;
   readonly #events = new Map<keyof ClientEvents, Listeners<[never]>>();
@@ -47,12 +59,15 @@ class Client implements RealtimeClient {
       blipMs: options.blipMs ?? 5_000,
     });
     this.pendingCount = new ValueStore(0, platform.reportError);
+    this.#kept = options.storage?.(this, platform);
+    this.storage = this.#kept?.state ?? new ValueStore({ mode: "memory", reason: "off" }, platform.reportError);
     this.channels = new Manager({
       deps: {
         connection: this.#connection,
         tokens,
         platform,
         clientId: this.clientId,
+        storage: this.#kept,
         emit: (event, detail) => this.#emit(event, detail),
       },
       connection: this.#connection,
@@ -78,6 +93,7 @@ class Client implements RealtimeClient {
   }
 
   retain(): Unsubscribe {
+    this.#kept?.open();
     return this.#connection.need();
   }
 
@@ -89,6 +105,12 @@ class Client implements RealtimeClient {
     if (this.#connection.isClosed) return;
     this.channels.close();
     this.#connection.close();
+    this.#kept?.close();
+  }
+
+  async clear(): Promise<void> {
+    this.close();
+    await this.#kept?.clear();
   }
 
   on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): Unsubscribe {

@@ -74,12 +74,14 @@ function onHint(listener: Parameters<Platform["onHint"]>[0]): Unsubscribe {
   const online = () => listener("online");
   const offline = () => listener("offline");
   const visibility = () => listener(document.visibilityState === "hidden" ? "hidden" : "visible");
+  const resumed = () => listener("woken");
   const shown = (event: PageTransitionEvent) => {
     if (event.persisted) listener("woken");
   };
   window.addEventListener("online", online);
   window.addEventListener("offline", offline);
   window.addEventListener("pageshow", shown);
+  document.addEventListener("resume", resumed); // the browser had frozen the page
   document.addEventListener("visibilitychange", visibility);
   // A timer that comes much too late is how a page learns that its machine slept.
   let last = Date.now();
@@ -92,6 +94,7 @@ function onHint(listener: Parameters<Platform["onHint"]>[0]): Unsubscribe {
     window.removeEventListener("online", online);
     window.removeEventListener("offline", offline);
     window.removeEventListener("pageshow", shown);
+    document.removeEventListener("resume", resumed);
     document.removeEventListener("visibilitychange", visibility);
     clearInterval(timer);
   };

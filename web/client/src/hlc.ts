@@ -49,6 +49,11 @@ export class HybridClock {
     if (at > formatTime(this.#ms, this.#counter)) this.#goTo(at);
   }
 
+  /** Goes on after a time that this author told in an earlier life, which the log may not have. */
+  goOnAfter(at: string): void {
+    if (at > formatTime(this.#ms, this.#counter)) this.#goTo(at);
+  }
+
   /**
    * Goes back to the latest time in the log. For when no write of this clock is on its way: then nothing anywhere is later. The server
    * sets times back that are far ahead, so a wall clock that was wrong once does not make its owner win from then on.

@@ -1,6 +1,7 @@
 export { BaseMessageHandler } from "./base-handler";
 export { createRealtimeClient } from "./client";
 export { ChoraleError } from "./errors";
+export type { StorageFactory } from "./keeper";
 export { messageFactory } from "./message-factory";
 export type {
   Channel,
@@ -41,6 +42,7 @@ export type {
   RecordStatus,
   ResyncReason,
   SocketLike,
+  StorageSnapshot,
   Store,
   Transport,
   Unsubscribe,

@@ -6,6 +6,7 @@ import type { Connection } from "./connection";
 import { backoffMs } from "./connection-state";
 import { ChoraleError } from "./errors";
 import { HandlerQueue } from "./handler-queue";
+import type { ChannelKeeper, ClientStorage, Position } from "./keeper";
 import { PresenceState } from "./presence";
 import {
   decodeBroadcast,
@@ -52,6 +53,7 @@ export interface MembershipDeps {
   readonly tokens: TokenSource;
   readonly platform: Platform;
   readonly clientId: string;
+  readonly storage: ClientStorage | undefined;
   emit<E extends keyof ClientEvents>(event: E, detail: ClientEvents[E]): void;
 }
 
@@ -59,12 +61,6 @@ export interface MembershipDeps {
 export interface Wishes {
   readonly presence: boolean;
   readonly self: boolean;
-}
-
-/** Where the channel stands in the log, to resume from. */
-interface Position {
-  readonly epoch: string;
-  readonly offset: number;
 }
 
 export class Membership {
@@ -91,6 +87,9 @@ export class Membership {
   #joinedWith = ""; // what the join asked for
   #token = ""; // the newest that the server was told
   #attempt = 0;
+  readonly #keeper: ChannelKeeper | undefined;
+  /** Until what was kept on the device is there: the join has to name its position. */
+  #loading: Promise<void> | undefined;
   #generation = 0;
   #timer: unknown;
   #rejoin: unknown;
@@ -111,8 +110,16 @@ export class Membership {
     this.isPrivate = isPrivate;
     this.#deps = deps;
     this.#topic = TOPIC_PREFIX + name;
-    this.#clientId = deps.clientId;
-    const { platform } = deps;
+    const { platform, storage } = deps;
+    // With a storage numbers are given before the first join, so they must not have been given to anything else.
+    this.#clientId = storage ? platform.uuid() : deps.clientId;
+    this.#subject = storage?.user ?? "";
+    this.#keeper = storage?.channel(`${isPrivate ? "private" : "public"}:${name}`, {
+      position: () => this.#position,
+      loaded: () => this.records.loaded(),
+      records: (collection) => this.records.told(collection),
+      adopt: (writes) => this.records.adopt(writes),
+    });
     const report = platform.reportError;
     this.status = new ValueStore<ChannelSnapshot>({ status: "idle", isSynced: false }, report);
     this.#handlers = new HandlerQueue(report);
@@ -130,6 +137,7 @@ export class Membership {
       },
     });
     this.records = createChannelStore(this.#host());
+    this.#loading = this.#keeper && this.#load(this.#keeper);
   }
 
   get position(): Position | undefined {
@@ -138,6 +146,16 @@ export class Membership {
 
   get isLive(): boolean {
     return this.#live;
+  }
+
+  /** Goes on from what was kept on the device. */
+  async #load(keeper: ChannelKeeper): Promise<void> {
+    const kept = await keeper.load();
+    this.#loading = undefined;
+    if (kept === undefined || this.#ended) return;
+    this.#position = kept.position;
+    this.#delivered = kept.position?.offset ?? 0;
+    this.records.restore(kept);
   }
 
   // ---- what claims do
@@ -182,6 +200,7 @@ export class Membership {
     this.#push("phx_leave", "{}");
     this.#endIncarnation();
     this.#ended = error;
+    this.#keeper?.close();
     this.#queue.close(error);
     this.records.onClosed();
     this.#show("closed");
@@ -230,6 +249,7 @@ export class Membership {
     this.#show(this.status.getSnapshot().isSynced ? "rejoining" : "joining");
     let token: string;
     try {
+      await this.#loading;
       token = await (refused ? this.#deps.tokens.instead(this.#token) : this.#deps.tokens.get());
     } catch (error) {
       if (!current()) return;
@@ -282,13 +302,20 @@ export class Membership {
       this.#retry(asError(error, "protocol_error"));
       return;
     }
+    const { storage, tokens } = this.#deps;
+    if (storage && storage.user !== joined.sub) {
+      const message = `the token is of ${joined.sub}, and what is kept on this device of ${storage.user}`;
+      this.#push("phx_leave", "{}");
+      this.#retry(new ChoraleError("other_user", message), REFUSED_RETRY_MS, true);
+      return;
+    }
     this.#joined = true;
     this.#subject = joined.sub;
     this.#limits = joined.limits;
     this.#clockOffsetMs = joined.now - this.#deps.platform.now();
     if (!joined.resumed) this.#delivered = 0; // what follows is counted anew
     if (this.#position && !joined.resumed) this.#resync(resyncReason(joined.reason));
-    const { held } = this.#deps.tokens;
+    const { held } = tokens;
     if (held !== undefined && held !== this.#token) this.onToken(held); // it came while the join was on the way
     this.presence.onJoined();
   }
@@ -310,6 +337,10 @@ export class Membership {
       return;
     }
     this.#endIncarnation();
+    if (this.#keeper) {
+      this.#keeper.purge();
+      this.#position = undefined; // of nothing any more
+    }
     this.records.onClosed({ code: error.code, message: error.message });
     this.#queue.close(failure);
     this.#show("refused", failure);
@@ -427,7 +458,10 @@ export class Membership {
   #seen(offset: number): boolean {
     if (offset <= this.#delivered) return false;
     this.#delivered = offset;
-    if (this.#live && this.#position) this.#position = { epoch: this.#position.epoch, offset };
+    if (this.#live && this.#position) {
+      this.#position = { epoch: this.#position.epoch, offset };
+      this.#keeper?.changed();
+    }
     return true;
   }
 
@@ -451,8 +485,9 @@ export class Membership {
     return {
       channel: this.name,
       clientId: () => this.#clientId,
-      renewClient: () => {
-        this.#clientId = platform.uuid();
+      keeper: this.#keeper,
+      renewClient: (client = platform.uuid()) => {
+        this.#clientId = client;
         this.#rejoinSoon();
       },
       offset: () => this.#position?.offset ?? 0,

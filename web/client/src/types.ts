@@ -3,6 +3,8 @@
  * Words are those of docs/glossary.md; rule numbers are those of docs/protocol.md.
  */
 
+import type { StorageFactory } from "./keeper";
+
 /** Stops a subscription, a claim or a listener. Calling it twice does nothing. */
 export type Unsubscribe = () => void;
 
@@ -54,6 +56,17 @@ export interface ChoraleErrorLike extends Error {
   readonly retryable: boolean;
 }
 
+/** Where a client keeps what it knows and what it has not sent. */
+export interface StorageSnapshot {
+  /** `device`: kept over reloads and crashes. `memory`: for as long as the page lives. `opening`: not known yet. */
+  readonly mode: "opening" | "device" | "memory";
+  /**
+   * Why it is only memory: not asked for, there is no storage (as in some private windows), another tab or a slow device blocks it,
+   * it is full, it broke, or somebody signed out.
+   */
+  readonly reason?: "off" | "unavailable" | "blocked" | "full" | "broken" | "cleared";
+}
+
 export interface RealtimeClientOptions {
   /** The server, e.g. `http://127.0.0.1:4000`; `ws:` and `wss:` are accepted too. */
   url: string;
@@ -67,6 +80,8 @@ export interface RealtimeClientOptions {
   getToken: (why: { readonly refused: boolean }) => string | Promise<string>;
   /** The environment: replace parts of it in tests, or on a platform without WebSocket. */
   platform?: Partial<Platform>;
+  /** Keeps records and unsent writes on the device: `offline({ user })` of `@chorale/client/offline`. Default: in memory. */
+  storage?: StorageFactory;
   /** How long a lost connection stays `isConnected`. Default 5,000 ms. */
   blipMs?: number;
   /** How long a channel nobody holds stays joined. Default 1,000 ms. */
@@ -140,12 +155,16 @@ export interface RealtimeClient {
   readonly channels: ChannelManager;
   /** How many of this client's writes have not settled. */
   readonly pendingCount: Store<number>;
+  /** Whether that, and the records, survive a reload. */
+  readonly storage: Store<StorageSnapshot>;
   /** Keeps the connection open until released, with or without channels. Made and dropped by RealtimeProvider. */
   retain(): Unsubscribe;
   /** Tries again at once, from whatever state but closed. */
   reconnect(): void;
-  /** Ends everything. Pending writes settle as `unknown`. Idempotent. */
+  /** Ends everything. Pending writes settle as `unknown`; those that are kept on the device are sent by the next client there. Idempotent. */
   close(): void;
+  /** Closes, and forgets what is kept on the device, in all tabs: for signing out. Unsent writes are lost. */
+  clear(): Promise<void>;
   on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): Unsubscribe;
   /** For `@chorale/client/devtools`. What it gives changes without notice. */
   readonly debug?: ClientDebug;
@@ -351,8 +370,10 @@ export interface CollectionSnapshot<T extends RecordShape> {
   readonly byId: ReadonlyMap<string, Rec<T>>;
   /** Records with unsettled or refused writes. */
   readonly status: ReadonlyMap<string, RecordStatus>;
-  /** True until the first `synced`. */
+  /** True until there are records to show: the server's, or those that were kept on the device. */
   readonly isLoading: boolean;
+  /** True while the records are those that were kept on the device, and the server has not been heard yet. */
+  readonly isStale: boolean;
 }
 
 export type Outcome =

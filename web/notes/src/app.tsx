@@ -1,3 +1,4 @@
+import { offline } from "@chorale/client/offline";
 import { RealtimeProvider } from "@chorale/react";
 import { Devtools } from "./devtools.tsx";
 import { KeptFailuresProvider } from "./note/kept-failures.tsx";
@@ -11,7 +12,12 @@ export function App({ session, url, devtools }: { session: Session; url: string;
   return (
     <SessionGate session={session}>
       {(identity) => (
-        <RealtimeProvider key={identity.sub} url={url} getToken={session.getToken}>
+        <RealtimeProvider
+          key={identity.sub}
+          url={url}
+          getToken={session.getToken}
+          storage={offline({ user: identity.sub, app: "notes" })}
+        >
           <ToastProvider>
             <KeptFailuresProvider>
               <Shell session={session} identity={identity} />

@@ -1,6 +1,6 @@
 import type { ConnectionSnapshot } from "@chorale/client";
 import { describe, expect, test } from "vitest";
-import { describeConnection } from "../src/connection/describe.ts";
+import { describeConnection, describeStorage } from "../src/connection/describe.ts";
 
 const snapshot = (part: Partial<ConnectionSnapshot>): ConnectionSnapshot => ({
   status: "connected",
@@ -23,6 +23,19 @@ describe("the connection in words", () => {
     [snapshot({ status: "failed" }), 0, "Refused by the server"],
   ])("%j with %i pending is %s", (connection, pending, label) => {
     expect(describeConnection(connection, pending, 1_000).label).toBe(label);
+  });
+
+  test.each([
+    [{ mode: "device" } as const, "Offline · 3 unsent edits, kept on this device", "kept on this device"],
+    [
+      { mode: "memory", reason: "unavailable" } as const,
+      "Offline · 3 unsent edits, only in this tab",
+      "only in this tab · this browser keeps nothing (a private window?)",
+    ],
+    [{ mode: "opening" } as const, "Offline · 3 unsent edits", ""],
+  ])("tells where unsent edits are: %j", (storage, label, where) => {
+    expect(describeConnection(snapshot({ status: "offline" }), 3, 0, storage).label).toBe(label);
+    expect(describeStorage(storage)).toBe(where);
   });
 
   test("offers to try now while it waits, and to sign in when that is what is missing", () => {

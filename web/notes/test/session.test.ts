@@ -129,6 +129,12 @@ describe("a server without guests", () => {
     now += 570_000;
     await expect(session.getToken({ refused: false })).rejects.toMatchObject({ code: "token_expired", retryable: false });
   });
+  test("forgets on signing out who was here, in this tab and in this browser, and goes on as somebody new", async () => {
+    const session = await started("Ada");
+    const sub = who(session)?.sub;
+    await session.signOut();
+    expect([who(session)?.isNamed, who(session)?.sub === sub]).toEqual([false, false]);
+  });
   test("says so to a guest whose server takes none any more", async () => {
     const session = await started();
     tokens.status = 404;

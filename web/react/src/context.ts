@@ -15,6 +15,6 @@ export const RealtimeContext = /* @__PURE__ */ createContext<Realtime | undefine
 /** The nearest provider's. Throws outside of one. */
 export function useRealtimeContext(): Realtime {
   const realtime = useContext(RealtimeContext);
-  if (realtime === undefined) throw new Error("Chorale hooks need a <RealtimeProvider> above them");
+  if (realtime === undefined) throw new Error("Chorale hooks need a <RealtimeProvider>");
   return realtime;
 }

@@ -41,7 +41,7 @@ export function usePublish(opening: Opening<OpenedChannel> | undefined): Publish
   const { holds } = useRealtimeContext();
   return useCallback(
     async (event, payload, options) => {
-      if (opening === undefined) throw new Error(`publish ${event}: there is no channel yet`);
+      if (opening === undefined) throw new Error(`publish ${event}: there is no channel`);
       return holds.during(
         opening,
         ({ channel }) => channel.publish(event, payload, options),

@@ -27,6 +27,8 @@ export interface UseCollection<T extends RecordShape, I extends RecordShape = T>
   readonly status: ReadonlyMap<string, RecordStatus>;
   /** True until the server's records are there. False without a channel, and when the server refused it. */
   readonly isLoading: boolean;
+  /** True while the records are those that were kept on the device, and the server has not been heard yet. */
+  readonly isStale: boolean;
   /**
    * Why nothing comes any more: the channel was refused, or the connection needs somebody. A loss that passes is `useConnection`'s to
    * tell.
@@ -54,6 +56,7 @@ const empty = (isLoading: boolean): CheckedSnapshot<never> =>
     byId: NONE,
     status: NONE,
     isLoading,
+    isStale: false,
     invalid: NONE,
   });
 const NOTHING = /* @__PURE__ */ empty(false);

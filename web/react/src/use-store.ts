@@ -75,7 +75,7 @@ export function useWrites<T>(opening: Opening<T> | undefined): RunWrite<T> {
   const { holds } = useRealtimeContext();
   return useMemo(
     () => (what, act) => {
-      if (opening === undefined) throw new Error(`${what}: there is no channel yet`);
+      if (opening === undefined) throw new Error(`${what}: there is no channel`);
       return holds.during(opening, act, (mutation) => mutation.settled);
     },
     [holds, opening],

@@ -13,6 +13,7 @@ import type {
   RealtimeClient,
   Rec,
   RecordShape,
+  StorageSnapshot,
   Store,
   Unsubscribe,
 } from "@chorale/client";
@@ -80,6 +81,7 @@ export class FakeClient implements RealtimeClient {
   readonly clientId = "client";
   readonly connection = new Cell<ConnectionSnapshot>({ status: "connected", isConnected: true, attempt: 0 });
   readonly pendingCount = new Cell(0);
+  readonly storage = new Cell<StorageSnapshot>({ mode: "memory", reason: "off" });
   readonly memberships = new Map<string, FakeMembership>();
   readonly events: { event: string; listener: (detail: never) => void }[] = [];
   retained = 0;
@@ -102,8 +104,17 @@ export class FakeClient implements RealtimeClient {
   /** Claims and listeners that nobody has given back. */
   get held(): number {
     const channels = [...this.memberships.values()].reduce((sum, { claims, listeners }) => sum + claims + listeners, 0);
-    return channels + this.connection.listeners.size + this.pendingCount.listeners.size + this.events.length + this.retained;
+    return (
+      channels +
+      this.connection.listeners.size +
+      this.pendingCount.listeners.size +
+      this.storage.listeners.size +
+      this.events.length +
+      this.retained
+    );
   }
+
+  async clear(): Promise<void> {}
 
   retain(): Unsubscribe {
     this.retained++;
@@ -165,7 +176,7 @@ export function record<T extends object>(id: string, fields: T): Rec<T> {
 }
 
 export function collectionOf<T extends object>(records: readonly Rec<T>[], isLoading = false): CollectionSnapshot<T> {
-  return { records, byId: new Map(records.map((each) => [each.id, each])), status: new Map(), isLoading };
+  return { records, byId: new Map(records.map((each) => [each.id, each])), status: new Map(), isLoading, isStale: false };
 }
 
 function fakeCollection<T extends RecordShape>(membership: FakeMembership, name: string): Collection<T> {

@@ -114,8 +114,8 @@ describe("claims", () => {
       () => ({ items: useCollection<{ title: string }>(undefined, "items"), publish: useBroadcast(undefined, "wave") }),
       { wrapper: within(new FakeClient()) },
     );
-    expect(() => result.current.items.add({ title: "x" })).toThrow("add in items: there is no channel yet");
-    await expect(result.current.publish(1)).rejects.toThrow("publish wave: there is no channel yet");
+    expect(() => result.current.items.add({ title: "x" })).toThrow("add in items: there is no channel");
+    await expect(result.current.publish(1)).rejects.toThrow("publish wave: there is no channel");
   });
 
   test("[R6] a write that is made while the component unmounts holds the channel until it has settled", async () => {

@@ -19,10 +19,21 @@ export class Base {
   #pages: RecordsPage[] = [];
   #upTo = 0;
   #isLoaded = false;
+  #isStale = false;
 
   /** True once the whole collection was told. */
   get isLoaded(): boolean {
     return this.#isLoaded;
+  }
+
+  /** True from `fill` until the server has been heard. */
+  get isStale(): boolean {
+    return this.#isStale;
+  }
+
+  /** Every record that is known, tombstones included. */
+  get records(): ReadonlyMap<string, WireRecord> {
+    return this.#records;
   }
 
   /** The offset up to which the records hold everything. */
@@ -32,6 +43,13 @@ export class Base {
 
   get(id: string): WireRecord | undefined {
     return this.#records.get(id);
+  }
+
+  /** Takes the whole collection as it was at an offset, from the device. */
+  fill(records: readonly WireRecord[], upTo: number): void {
+    this.#records = new Map(records.map((record) => [record.id, record]));
+    this.#upTo = upTo;
+    this.#isLoaded = this.#isStale = true;
   }
 
   /** Keeps a page for `commit`. Pages of a catch-up that was cut off are kept too: the next one may go on from behind them. */
@@ -56,6 +74,7 @@ export class Base {
       this.#upTo = page.offset;
     }
     this.#pages = [];
+    this.#isStale = false;
     return touched;
   }
 

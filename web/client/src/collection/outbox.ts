@@ -1,9 +1,10 @@
+import type { ChannelKeeper, KeptWrite } from "../keeper";
 import type { Outcome } from "../types";
 import type { WireOutcome } from "./seam";
-import { covers, encode, squash, type Write } from "./write";
+import { covers, decode, encode, squash, type Write } from "./write";
 
 /** How many writes may be on their way at once, in mutations. More would only wait in the server's queue. */
-const WINDOW = 16;
+export const WINDOW = 16;
 
 /** A write that has not settled. */
 export interface Entry {
@@ -11,6 +12,8 @@ export interface Entry {
   write: Write;
   /** Its number and its bytes, once it may have been sent. */
   frozen?: Frozen;
+  /** The same from the beginning, for a write that is kept on the device: what is kept under a number is not to change any more. */
+  kept?: KeptWrite;
   readonly settled: Promise<Outcome>;
   readonly resolve: (outcome: Outcome) => void;
 }
@@ -31,6 +34,10 @@ export type FrozenEntry = Entry & { frozen: Frozen };
  * A write waits, is frozen, and is settled. Freezing gives it the next number and its bytes, and from then on that number means those
  * bytes: whether the server had them or not, sending them again does no harm (M1, R4). Numbers are given anew only under a new
  * client id.
+ *
+ * With a keeper a write has its number and its bytes from the start, and is kept with them. Writes that were kept by a tab which is
+ * gone have the client id of that tab. They are sent under it, and nothing else ever is: numbers are given under the own client id only,
+ * so it does no harm when two tabs send the same ones.
  */
 export class Outbox {
   /** In order of n. */
@@ -41,6 +48,14 @@ export class Outbox {
   /** Sent under an earlier client id: what was sent is not changed, even if it gets another number. */
   readonly #wasSent = new WeakSet<Entry>();
   #next = 1;
+  readonly #keeper: ChannelKeeper | undefined;
+  /** Under which client id numbers are given, when they are given at once. */
+  #own: string;
+
+  constructor(client: string, keeper?: ChannelKeeper) {
+    this.#own = client;
+    this.#keeper = keeper;
+  }
 
   get size(): number {
     return this.#frozen.length + this.#waiting.size;
@@ -49,6 +64,12 @@ export class Outbox {
   /** Entries that have a number, in its order. */
   get frozen(): readonly FrozenEntry[] {
     return this.#frozen;
+  }
+
+  /** The client id under which the oldest write is to be sent; the own one when nothing waits. */
+  get client(): string {
+    const [waiting] = this.#waiting;
+    return (this.#frozen[0] ?? waiting)?.kept?.client ?? this.#own;
   }
 
   /** Unsettled writes to a record, oldest first. */
@@ -66,26 +87,54 @@ export class Outbox {
       return newest;
     }
     const entry = entryOf(write);
+    if (this.#keeper !== undefined) this.#keep([entry], this.#own, this.#next++);
     this.#waiting.add(entry);
     if (others === undefined) this.#byRecord.set(key, [entry]);
     else others.push(entry);
     return entry;
   }
 
+  /**
+   * Takes writes that were kept by a tab which is gone. Those that are there from the start go before what was written since, to which
+   * they may be the ground.
+   */
+  adopt(writes: readonly KeptWrite[], isFirst: boolean): readonly Entry[] {
+    const known = new Set(this.all().map(({ write }) => write.id));
+    const entries = writes.filter(({ id }) => !known.has(id)).map((kept) => ({ ...entryOf(decode(kept)), kept }));
+    this.#waiting = new Set(isFirst ? [...entries, ...this.#waiting] : [...this.#waiting, ...entries]);
+    this.#byRecord.clear();
+    for (const entry of this.all()) {
+      const key = keyOf(entry.write.collection, entry.write.record);
+      this.#byRecord.set(key, [...(this.#byRecord.get(key) ?? []), entry]);
+    }
+    return entries;
+  }
+
+  /** Gives numbers from `n` on, and has the writes kept under them. */
+  #keep(entries: readonly Entry[], client: string, n: number): void {
+    const kept = entries.map((entry, at) => {
+      const { id, time, written } = entry.write;
+      entry.kept = { ...{ id, client, time, written }, n: n + at, bytes: encode(entry.write, client, n + at) };
+      return entry.kept;
+    });
+    this.#keeper?.keep(kept);
+  }
+
   /** Only what was never sent, only patches, and only when the newer one writes all of the older one again. */
   #maySquash(older: Entry, newer: Write): boolean {
-    if (older.frozen !== undefined || this.#wasSent.has(older)) return false;
+    if (older.frozen !== undefined || older.kept !== undefined || this.#wasSent.has(older)) return false;
     const isPlainPatch = ({ op, ifVersion }: Write) => op === "patch" && ifVersion === undefined;
     return isPlainPatch(older.write) && isPlainPatch(newer) && covers(newer, older.write);
   }
 
-  /** Freezes as many waiting writes as the window has room for. */
+  /** Freezes as many waiting writes as the window has room for. Of those that have a number already, all up to another client id. */
   freeze(client: string): void {
     for (const entry of this.#waiting) {
-      if (this.#frozen.length >= WINDOW) return;
+      const { kept } = entry;
+      if (kept === undefined ? this.#frozen.length >= WINDOW : kept.client !== client) return;
       this.#waiting.delete(entry);
-      const n = this.#next++;
-      entry.frozen = { n, bytes: encode(entry.write, client, n) };
+      const n = kept?.n ?? this.#next++;
+      entry.frozen = { n, bytes: kept?.bytes ?? encode(entry.write, client, n) };
       this.#frozen.push(entry as FrozenEntry);
     }
   }
@@ -96,6 +145,7 @@ export class Outbox {
 
   /** Takes a settled entry out. */
   remove(entry: Entry): void {
+    this.#keeper?.forget(entry.write.id);
     this.#waiting.delete(entry);
     const at = this.#frozen.indexOf(entry as FrozenEntry);
     if (at >= 0) this.#frozen.splice(at, 1);
@@ -119,25 +169,34 @@ export class Outbox {
   }
 
   /**
-   * Hears that the server's log ends at number `last` of this client. False when that does not fit the numbers that were given: then
+   * Hears that the server's log ends at number `last` of a client. False when that does not fit the numbers that were given: then
    * the log has lost some, and only a new client id helps.
    */
-  continueAfter(last: number): boolean {
-    const expected = this.#frozen[0]?.frozen.n ?? this.#next;
+  continueAfter(last: number, client: string): boolean {
+    const [first] = this.#frozen;
+    if (first !== undefined) return first.frozen.n <= last + 1;
+    if (this.#keeper !== undefined && client !== this.#own) return true;
     // More than was given here: an earlier store of this channel had the same client id.
-    if (this.#frozen.length === 0 && last >= this.#next) this.#next = last + 1;
-    return expected <= last + 1;
+    if (last >= this.#next) this.#next = last + 1;
+    return this.#next <= last + 1;
   }
 
-  /** Takes all numbers back. Writes keep their order, their ids and their bytes but for client and number. */
-  renumber(): void {
+  /**
+   * Takes all numbers back that were given under a client id; another takes its place. Writes keep their order, their ids and their
+   * bytes but for client and number.
+   */
+  renumber(client: string, instead: string): void {
     for (const entry of this.#frozen) {
       this.#wasSent.add(entry);
       delete (entry as Entry).frozen;
     }
     this.#waiting = new Set([...this.#frozen, ...this.#waiting]);
     this.#frozen.length = 0;
-    this.#next = 1;
+    const renamed = [...this.#waiting].filter(({ kept }) => kept?.client === client);
+    this.#keep(renamed, instead, 1);
+    if (this.#keeper !== undefined && client !== this.#own) return;
+    this.#own = instead;
+    this.#next = renamed.length + 1;
   }
 }
 

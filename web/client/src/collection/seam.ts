@@ -2,6 +2,7 @@
  * Where channels and records meet. A channel owns the socket, the join and the position in the log; a ChannelStore owns what is
  * written and what is shown. Neither reads the other's state.
  */
+import type { ChannelKeeper, KeptChannel, KeptWrite } from "../keeper";
 import type { ClientEvents, Collection, Json, RecordShape, Store } from "../types";
 
 /** A stamp: hybrid logical time, `@`, client id. Compares as an ASCII string. */
@@ -96,8 +97,10 @@ export interface StoreHost {
   readonly channel: string;
   /** The client id that this channel was joined with; it changes only by `renewClient`. */
   clientId(): string;
-  /** Takes a new client id for this channel and rejoins: the server has forgotten the old one. */
-  renewClient(): void;
+  /** Takes another client id for this channel, a new one unless it is given, and rejoins: what is sent next is numbered under it. */
+  renewClient(client?: string): void;
+  /** What keeps the channel on the device. Then the first client id is one that nobody had before. */
+  readonly keeper?: ChannelKeeper | undefined;
   /** The highest offset of this channel that was seen, for `base`. */
   offset(): number;
   /** The token's `sub`, known from the first join on; "" before. */
@@ -132,6 +135,13 @@ export interface ChannelStore {
   collection<T extends RecordShape>(name: string): Collection<T>;
   /** How many writes have not settled. */
   readonly pendingCount: Store<number>;
+
+  /** Records of a collection as the server told them, for who keeps them. */
+  told(collection: string): ReadonlyMap<string, WireRecord>;
+  /** What was kept on the device, before the first join. */
+  restore(kept: KeptChannel): void;
+  /** Takes over writes of a tab that is gone. */
+  adopt(writes: readonly KeptWrite[]): void;
 
   // In the order in which a channel calls them:
   onRecords(page: RecordsPage): void;

@@ -1,4 +1,4 @@
-import type { FrozenEntry, Outbox } from "./outbox";
+import { type FrozenEntry, type Outbox, WINDOW } from "./outbox";
 import type { StoreHost, WireOutcome, WireRefusal } from "./seam";
 
 /** How long a refusal that does not say is waited out, in ms. */
@@ -45,7 +45,7 @@ export class Sender {
   goLive(last: number): void {
     this.stop();
     this.#isLive = true;
-    this.#fits = this.#outbox.continueAfter(last);
+    this.#fits = this.#outbox.continueAfter(last, this.#host.clientId());
     this.send();
   }
 
@@ -59,13 +59,21 @@ export class Sender {
 
   /** Sends what may be sent. */
   send(): void {
-    if (!this.#isLive || this.#hold !== undefined || this.#outbox.size === 0) return;
+    if (!this.#isLive || this.#hold !== undefined) return;
+    if (this.#host.keeper !== undefined && this.#outbox.client !== this.#host.clientId()) {
+      // What was written under the joined client id is settled. What waits, or will be written, has another one.
+      this.stop();
+      this.#host.renewClient(this.#outbox.client);
+      return;
+    }
+    if (this.#outbox.size === 0) return;
     if (!this.#fits) {
       this.#renew();
       return;
     }
     this.#outbox.freeze(this.#host.clientId());
     for (const entry of [...this.#outbox.frozen]) {
+      if (this.#onTheWay.size >= WINDOW) return;
       if (!this.#onTheWay.has(entry.frozen.n) && !this.#push(entry)) return;
     }
   }
@@ -135,7 +143,8 @@ export class Sender {
   /** Begins again at 1 under a new client id, which the host joins with. Nothing of what is unsettled is in the log. */
   #renew(): void {
     this.stop();
-    this.#outbox.renumber();
+    const client = this.#host.clientId();
     this.#host.renewClient();
+    this.#outbox.renumber(client, this.#host.clientId());
   }
 }

@@ -1,4 +1,5 @@
 import { HybridClock, timeOf } from "../hlc";
+import type { KeptChannel, KeptWrite } from "../keeper";
 import { ValueStore } from "../store";
 import type { Collection, Mutation, MutationFailure, MutationOp, Outcome, RecordShape } from "../types";
 import { Base, newestStamp } from "./base";
@@ -36,10 +37,14 @@ const RECORD_MARGIN = 512;
 class RecordStore implements ChannelStore {
   readonly #host: StoreHost;
   readonly #collections = new Map<string, Kept>();
-  readonly #outbox = new Outbox();
+  readonly #outbox: Outbox;
   readonly #sender: Sender;
   readonly #clock = new HybridClock();
   readonly #pending: ValueStore<number>;
+  /** What was kept of collections that nobody has asked for yet. */
+  #unasked: KeptChannel["collections"] = new Map();
+  /** Collections that are told anew. */
+  readonly #resets = new Set<string>();
   /** How far the stream of changes has come. */
   #seen = 0;
   /** What to say when the state is whole again. */
@@ -48,6 +53,7 @@ class RecordStore implements ChannelStore {
   constructor(host: StoreHost) {
     this.#host = host;
     this.#pending = new ValueStore(0, host.reportError);
+    this.#outbox = new Outbox(host.clientId(), host.keeper);
     this.#sender = new Sender(host, this.#outbox, {
       answered: (entry, outcome) => this.#onAnswer(entry, outcome),
       refused: (entry, { code, message }) => this.#change(() => this.#settle(entry, { status: "rejected", code, message })),
@@ -72,13 +78,51 @@ class RecordStore implements ChannelStore {
     if (kept === undefined) {
       kept = this.#keep(name);
       this.#collections.set(name, kept);
+      this.#fill(name, kept);
       this.#host.collectionsChanged();
     }
     // Which shape the records of a name have is the app's knowledge.
     return kept.handle as unknown as Collection<T>;
   }
 
+  told(collection: string): ReadonlyMap<string, WireRecord> {
+    return this.#kept(collection).base.records;
+  }
+
+  restore({ position, collections, writes }: KeptChannel): void {
+    this.#unasked = collections;
+    this.#seen = position?.offset ?? 0;
+    this.#change(() => {
+      for (const [name, kept] of this.#collections) this.#fill(name, kept);
+      this.#adopt(writes, true);
+    });
+    if (this.#outbox.client !== this.#host.clientId()) this.#host.renewClient(this.#outbox.client);
+  }
+
+  adopt(writes: readonly KeptWrite[]): void {
+    this.#change(() => this.#adopt(writes, false));
+    this.#sender.send();
+  }
+
+  #adopt(writes: readonly KeptWrite[], isFirst: boolean): void {
+    for (const { write } of this.#outbox.adopt(writes, isFirst)) {
+      this.#clock.goOnAfter(write.at);
+      this.collection(write.collection);
+      this.#kept(write.collection).view.refresh([write.record]);
+    }
+  }
+
+  /** Shows a collection as it was kept, until the server tells of it. */
+  #fill(name: string, { base, view }: Kept): void {
+    const records = this.#unasked.get(name);
+    if (records === undefined) return;
+    base.fill(records, this.#seen);
+    for (const record of records) this.#clock.receive(timeOf(newestStamp(record)));
+    view.refresh(base.records.keys());
+  }
+
   onRecords(page: RecordsPage): void {
+    if (page.reset) this.#resets.add(page.collection);
     this.#collections.get(page.collection)?.base.stage(page);
   }
 
@@ -89,6 +133,7 @@ class RecordStore implements ChannelStore {
       const transition = change.status === "applied" ? kept?.base.apply(change) : undefined;
       if (transition?.after !== undefined) this.#clock.receive(timeOf(newestStamp(transition.after)));
       kept?.view.refresh([change.record]);
+      if (transition !== undefined) this.#host.keeper?.changed(change.collection, [change.record]);
 
       const entry = this.#entryOf(change);
       if (entry !== undefined) this.#settleBy(entry, change, transition?.before);
@@ -107,10 +152,15 @@ class RecordStore implements ChannelStore {
   onSynced(synced: WireSynced): void {
     this.#change(() => {
       this.#seen = synced.offset;
-      for (const { base, view } of this.#collections.values()) {
+      this.#unasked = new Map(); // was true of the position that is left now
+      for (const [name, { base, view }] of this.#collections) {
         this.#clock.receive(base.newestTime());
-        view.refresh(base.commit());
+        const touched = base.commit();
+        view.refresh(touched);
+        this.#host.keeper?.changed(name, touched, this.#resets.delete(name));
       }
+      // What is kept may have been sent before, under this client id.
+      if (this.#host.keeper !== undefined) this.#outbox.freeze(this.#host.clientId());
       for (const outcome of synced.outcomes) {
         const entry = this.#outbox.byNumber(outcome.n);
         if (entry !== undefined) this.#settleBy(entry, outcome);
@@ -261,6 +311,8 @@ class RecordStore implements ChannelStore {
   #report(write: Write, outcome: Outcome): void {
     if (outcome.status === "applied" || outcome.status === "noop") return;
     if (outcome.status === "superseded" && write.op === "patch") return;
+    // What is kept will be sent again; what the log has forgotten the outcome of has most likely had its effect.
+    if (outcome.status === "unknown" && this.#host.keeper !== undefined) return;
     const { collection, record: recordId, op, written: fields } = write;
     const failure: MutationFailure = { channel: this.#host.channel, collection, recordId, op, outcome, fields };
     this.#kept(collection).view.setFailed(recordId, failure);

@@ -28,13 +28,20 @@ export class View<T extends RecordShape> implements Store<CollectionSnapshot<T>>
   readonly #shown = new Map<string, Rec<T>>();
   readonly #status = new Map<string, RecordStatus>();
   readonly #failed = new Map<string, MutationFailure>();
-  #snapshot: CollectionSnapshot<T> = freeze({ records: [], byId: new Map(), status: new Map(), isLoading: true });
+  #snapshot: CollectionSnapshot<T> = freeze({
+    records: [],
+    byId: new Map(),
+    status: new Map(),
+    isLoading: true,
+    isStale: false,
+  });
   #isRecordsStale = false;
   /** Records have come or gone, so that the list has to be ordered anew. */
   #isOrderStale = false;
   #isStatusStale = false;
   #isUntold = false;
-  #toldLoading = true;
+  /** What the listeners know of that. */
+  #told = { isLoading: true, isStale: false };
 
   constructor(source: ViewSource) {
     this.#source = source;
@@ -76,10 +83,9 @@ export class View<T extends RecordShape> implements Store<CollectionSnapshot<T>>
 
   /** Tells the listeners when something has changed since they were told. */
   tell(): void {
-    const isLoading = !this.#source.base.isLoaded;
-    if (!this.#isUntold && isLoading === this.#toldLoading) return;
+    if (!this.#isUntold && this.#isAsIn(this.#told)) return;
     this.#isUntold = false;
-    this.#toldLoading = isLoading;
+    this.#told = this.#phase();
     this.#listeners.tell();
   }
 
@@ -109,13 +115,22 @@ export class View<T extends RecordShape> implements Store<CollectionSnapshot<T>>
   }
 
   #isStale(): boolean {
-    const isLoading = !this.#source.base.isLoaded;
-    return this.#isRecordsStale || this.#isStatusStale || isLoading !== this.#snapshot.isLoading;
+    return this.#isRecordsStale || this.#isStatusStale || !this.#isAsIn(this.#snapshot);
+  }
+
+  /** How far the collection has been loaded. */
+  #phase() {
+    const { isLoaded, isStale } = this.#source.base;
+    return { isLoading: !isLoaded, isStale };
+  }
+
+  #isAsIn({ isLoading, isStale }: { readonly isLoading: boolean; readonly isStale: boolean }): boolean {
+    const phase = this.#phase();
+    return phase.isLoading === isLoading && phase.isStale === isStale;
   }
 
   #take(): CollectionSnapshot<T> {
     const old = this.#snapshot;
-    const isLoading = !this.#source.base.isLoaded;
     const status = this.#isStatusStale ? new Map(this.#status) : old.status;
     let { records, byId } = old;
     if (this.#isRecordsStale) {
@@ -126,7 +141,7 @@ export class View<T extends RecordShape> implements Store<CollectionSnapshot<T>>
       records = Object.freeze(list);
     }
     this.#isRecordsStale = this.#isOrderStale = this.#isStatusStale = false;
-    return Object.freeze({ records, byId, status, isLoading });
+    return Object.freeze({ records, byId, status, ...this.#phase() });
   }
 }
 

@@ -1,4 +1,5 @@
 /** From what an app writes, to what a mutation says. */
+import type { KeptWrite } from "../keeper";
 import type { Json, MutationOp } from "../types";
 import { own, toJson } from "./json";
 import type { Content, Operation } from "./reduce";
@@ -87,6 +88,13 @@ export function encode(write: Write, client: string, n: number): string {
   const filled = (part: object) => (Object.keys(part).length > 0 ? part : undefined);
   const [fields, sets, counters] = [filled(write.fields), filled(write.sets), filled(write.counters)];
   return JSON.stringify({ client, n, id, at, base, op, collection, record, fields, sets, counters, ifVersion });
+}
+
+/** The write that was kept. */
+export function decode({ bytes, time, written }: KeptWrite): Write {
+  // These bytes were made by `encode`, and kept where nobody but this package writes.
+  const { client: _client, n: _n, ...sent } = JSON.parse(bytes) as Write & { client: string; n: number };
+  return { ...{ fields: {}, sets: {}, counters: {} }, ...sent, time, written };
 }
 
 function incrementOf(value: Json): number | undefined {

@@ -1,4 +1,4 @@
-import type { ConnectionSnapshot } from "@chorale/client";
+import type { ConnectionSnapshot, StorageSnapshot } from "@chorale/client";
 
 /** What the indicator says. `tone` picks its colour, `offers` its button. */
 export interface ConnectionText {
@@ -9,13 +9,35 @@ export interface ConnectionText {
   readonly offers?: "try-now" | "sign-in";
 }
 
-/** The connection in words, with how many writes wait for it. `now` is ms since 1970. */
-export function describeConnection(connection: ConnectionSnapshot, pending: number, now: number): ConnectionText {
+/** What would lose unsent edits, in words; "" when nothing does. */
+const NOT_KEPT: Readonly<Record<NonNullable<StorageSnapshot["reason"]>, string>> = {
+  off: "",
+  unavailable: "this browser keeps nothing (a private window?)",
+  blocked: "another tab has a newer version",
+  full: "this device is full",
+  broken: "this browser's storage broke",
+  cleared: "signed out in another tab",
+};
+
+/** Where unsent edits are while they wait. */
+export function describeStorage({ mode, reason = "off" }: StorageSnapshot): string {
+  if (mode === "device") return "kept on this device";
+  return mode === "memory" ? join("only in this tab", NOT_KEPT[reason]) : "";
+}
+
+/** The connection in words, with how many writes wait for it and where. `now` is ms since 1970. */
+export function describeConnection(
+  connection: ConnectionSnapshot,
+  pending: number,
+  now: number,
+  storage: StorageSnapshot = { mode: "memory", reason: "off" },
+): ConnectionText {
+  const waits = unsent(pending, storage);
   const { status, latencyMs, retryAt } = connection;
   const bad = (summary: string, offers?: ConnectionText["offers"]): ConnectionText => ({
     tone: "bad",
     summary,
-    label: join(summary, unsent(pending)),
+    label: join(summary, waits),
     ...(offers ? { offers } : {}),
   });
   switch (status) {
@@ -23,9 +45,9 @@ export function describeConnection(connection: ConnectionSnapshot, pending: numb
       return { tone: "good", summary: "Live", label: join("Live", latencyMs === undefined ? "" : formatLatency(latencyMs)) };
     case "idle":
     case "connecting":
-      return waiting(connection.attempt > 1 ? "No answer yet, trying again" : "Connecting", retryAt, pending, now);
+      return waiting(connection.attempt > 1 ? "No answer yet, trying again" : "Connecting", retryAt, waits, now);
     case "reconnecting":
-      return waiting("Reconnecting", retryAt, pending, now);
+      return waiting("Reconnecting", retryAt, waits, now);
     case "offline":
       return bad("Offline", "try-now");
     case "needs-auth":
@@ -39,15 +61,17 @@ export function describeConnection(connection: ConnectionSnapshot, pending: numb
   }
 }
 
-function waiting(summary: string, retryAt: number | undefined, pending: number, now: number): ConnectionText {
+function waiting(summary: string, retryAt: number | undefined, waits: string, now: number): ConnectionText {
   const seconds = retryAt === undefined ? 0 : Math.ceil((retryAt - now) / 1000);
-  if (seconds <= 0) return { tone: "waiting", summary, label: join(`${summary}…`, unsent(pending)) };
-  return { tone: "waiting", summary, label: join(`${summary} in ${seconds} s`, unsent(pending)), offers: "try-now" };
+  if (seconds <= 0) return { tone: "waiting", summary, label: join(`${summary}…`, waits) };
+  return { tone: "waiting", summary, label: join(`${summary} in ${seconds} s`, waits), offers: "try-now" };
 }
 
-function unsent(pending: number): string {
+function unsent(pending: number, storage: StorageSnapshot): string {
   if (pending === 0) return "";
-  return pending === 1 ? "1 unsent edit" : `${pending} unsent edits`;
+  const { mode, reason = "off" } = storage;
+  const where = mode === "device" ? ", kept on this device" : mode === "memory" && reason !== "off" ? ", only in this tab" : "";
+  return (pending === 1 ? "1 unsent edit" : `${pending} unsent edits`) + where;
 }
 
 function join(...parts: string[]): string {

@@ -5,7 +5,8 @@ import { SignInForm } from "../session/sign-in-form.tsx";
 import { Button } from "../ui/button.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { useNow } from "../ui/use-now.ts";
-import { type ConnectionText, describeConnection } from "./describe.ts";
+import { type ConnectionText, describeConnection, describeStorage } from "./describe.ts";
+import { useStorage } from "./use-storage.ts";
 
 const TONES: Readonly<Record<ConnectionText["tone"], { dot: string; box: string }>> = {
   good: { dot: "bg-accent", box: "text-muted" },
@@ -17,8 +18,9 @@ const TONES: Readonly<Record<ConnectionText["tone"], { dot: string; box: string 
 export function ConnectionIndicator({ session }: { session: Session }) {
   const connection = useConnection();
   const { pendingCount, reconnect } = useRealtime();
+  const storage = useStorage();
   const now = useNow(250, connection.retryAt !== undefined);
-  const { tone, label, summary, offers } = describeConnection(connection, pendingCount, now);
+  const { tone, label, summary, offers } = describeConnection(connection, pendingCount, now, storage);
   const { dot, box } = TONES[tone];
   return (
     <div className={`flex min-h-8 min-w-0 items-center gap-2 rounded-2xl px-2.5 py-1 text-xs leading-4 ${box}`}>
@@ -30,7 +32,8 @@ export function ConnectionIndicator({ session }: { session: Session }) {
         aria-hidden="true"
         data-testid="connection"
         data-status={connection.status}
-        title={connection.error?.message}
+        data-storage={storage.mode}
+        title={connection.error?.message ?? describeStorage(storage)}
         className="min-w-0 tabular-nums"
       >
         {label}

@@ -1,3 +1,4 @@
+import { useRealtime } from "@chorale/react";
 import { type FormEvent, useState } from "react";
 import type { Identity, Session } from "../session/session.ts";
 import { Button } from "../ui/button.tsx";
@@ -33,6 +34,24 @@ export function Me({ session, identity, isSmall = false }: MeProps) {
   );
 }
 
+/** Leaves nothing on the device, neither what was seen nor what was not sent: for whoever comes next. */
+function SignOut({ session }: { session: Session }) {
+  const { client, pendingCount } = useRealtime();
+  const [isLeaving, setLeaving] = useState(false);
+  const leave = () => {
+    setLeaving(true);
+    client.clear().finally(() => session.signOut());
+  };
+  return (
+    <div className="mt-5 border-t border-line pt-4 text-sm text-muted">
+      {pendingCount > 0 && <p className="mb-2 text-danger">Edits that were not sent yet will be lost: {pendingCount}.</p>}
+      <Button look="link" data-testid="sign-out" onClick={leave} disabled={isLeaving}>
+        Sign out, and forget everything on this device
+      </Button>
+    </div>
+  );
+}
+
 function NameDialog({ session, name, onClose }: { session: Session; name: string; onClose: () => void }) {
   const [text, setText] = useState(name);
   const submit = (event: FormEvent) => {
@@ -50,6 +69,7 @@ function NameDialog({ session, name, onClose }: { session: Session; name: string
           Save
         </Button>
       </form>
+      <SignOut session={session} />
     </Dialog>
   );
 }

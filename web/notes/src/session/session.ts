@@ -126,6 +126,13 @@ export class Session {
     });
   }
 
+  /** Forgets who was here, in this tab and in this browser, and goes on as somebody new. */
+  async signOut(): Promise<void> {
+    this.#env.tab.removeItem(KEY);
+    this.#env.browser.removeItem(KEY);
+    await this.start();
+  }
+
   #identity(): Identity {
     if (this.#state.status !== "ready") throw new Error("nobody is signed in");
     return this.#state.identity;
