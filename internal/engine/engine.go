@@ -185,6 +185,10 @@ type Receipt struct {
 type Event struct {
 	Entry *Entry
 	Lease *LeaseEvent
+	// Reset says that what follows does not continue what the watcher was handed:
+	// the log goes on at this position of another epoch, or entries in between
+	// were dropped before this node got them. Who needs all of it reads anew.
+	Reset *Position
 }
 
 // Lease is a small value that lives as long as its holder.

@@ -123,7 +123,12 @@ const maxKeptWaiting = 1024
 // hand is the only place where members are handed anything of the log. delivery
 // is locked.
 func (c *Channel) hand(events []engine.Event) {
-	members := c.render(events)
+	members, broken := c.render(events)
+	if broken {
+		for _, m := range members {
+			m.breakOff()
+		}
+	}
 	if len(c.frames) == 0 {
 		return
 	}
@@ -137,8 +142,9 @@ func (c *Channel) hand(events []engine.Event) {
 }
 
 // render folds the events into frames and returns the members of that moment:
-// who joins later has read them as the past.
-func (c *Channel) render(events []engine.Event) []*Member {
+// who joins later has read them as the past. broken says that the events do not
+// continue those before.
+func (c *Channel) render(events []engine.Event) (members []*Member, broken bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.frames = c.frames[:0]
@@ -150,7 +156,9 @@ func (c *Channel) render(events []engine.Event) []*Member {
 			if diff := c.presence.Apply(e.Lease); diff != nil {
 				c.frames = append(c.frames, frame{topic: c.topic, kind: framePresence, payload: diff})
 			}
+		case e.Reset != nil:
+			broken = true
 		}
 	}
-	return c.members
+	return c.members, broken
 }

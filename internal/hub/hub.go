@@ -45,6 +45,10 @@ type Options struct {
 	Presence    bool     // deliver presence_diff
 	Collections []string // deliver changes of these
 	Client      string   // and refusals of this client id's mutations
+
+	// Broken is called when what follows does not continue what the member was
+	// handed, once or more often; it must not block. It should leave.
+	Broken func()
 }
 
 // Join makes a member of a channel, in catch-up. The session must call GoLive

@@ -117,9 +117,21 @@ func (m *Member) hold(h heldFrame) {
 	m.held = append(m.held, h)
 }
 
+// breakOff tells a member that it cannot go on from what it has. One in catch-up
+// is told by GoLive.
+func (m *Member) breakOff() {
+	m.mu.Lock()
+	catchingUp, gone := m.catchingUp, m.gone
+	m.overrun.Store(true)
+	m.mu.Unlock()
+	if !catchingUp && !gone && m.opts.Broken != nil {
+		m.opts.Broken()
+	}
+}
+
 // GoLive ends the catch-up: frames that were kept and are newer than what the
 // member has seen are handed over, then delivery is direct. It reports false when more happened in
-// the meantime than is kept; the member must then leave.
+// the meantime than is kept, or when the log went on elsewhere; the member must then leave.
 func (m *Member) GoLive(seen Seen) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

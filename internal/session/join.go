@@ -114,6 +114,7 @@ func (s *Session) admit(f *protocol.Frame) (*subscription, *protocol.Error) {
 		Presence:    r.PresenceEnabled,
 		Collections: sub.collections,
 		Client:      sub.client,
+		Broken:      func() { time.AfterFunc(0, func() { s.broken(sub) }) }, // not from the delivering goroutine
 	})
 	if err != nil {
 		return nil, engineError(err)

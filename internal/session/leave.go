@@ -39,6 +39,17 @@ func errorFrame(v protocol.Version, sub *subscription, why *protocol.Error) prot
 	return protocol.EncodeText(v, sub.joinRef, sub.joinRef, sub.topic, protocol.EventError, protocol.AppendError(nil, why))
 }
 
+// broken ends a membership whose log does not go on from what it was handed
+// (S4): only another join tells the client what it has to load.
+func (s *Session) broken(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.subs[sub.topic] != sub {
+		return
+	}
+	s.fail(sub, &protocol.Error{Code: protocol.CodeOverloaded, Message: "The channel's log goes on from another place; join again", Retryable: true})
+}
+
 // reject ends a membership whose token is not good, or cannot be checked.
 func (s *Session) reject(sub *subscription, err error) {
 	if fault, ok := asTokenError(err); ok && !fault.Retryable() {
