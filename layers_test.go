@@ -17,7 +17,7 @@ import (
 var layers = [][]string{
 	{"protocol", "internal/engine", "internal/auth", "internal/backup", "internal/limit", "internal/metrics", "web/notes"},
 	{"internal/engine/chanlog", "internal/engine/enginetest", "internal/presence", "internal/collection", "internal/linear", "client"},
-	{"internal/engine/embedded", "examples/bot", "internal/hub", "internal/policy", "internal/bench"},
+	{"internal/engine/embedded", "internal/engine/natsengine", "examples/bot", "internal/hub", "internal/policy", "internal/bench"},
 	{"internal/session", "internal/httpapi"},
 	{"internal/transport"},
 	{"internal/server", "internal/sim"},

@@ -20,6 +20,9 @@ type Decoder struct {
 // NewDecoder returns a decoder of b, which it does not change.
 func NewDecoder(b []byte) Decoder { return Decoder{b: b} }
 
+// Failed says whether a field was not there.
+func (d *Decoder) Failed() bool { return d.failed }
+
 // Rest is what was not taken yet, with b's memory.
 func (d *Decoder) Rest() []byte { return d.b }
 
@@ -57,15 +60,18 @@ func (d *Decoder) took(size int) int {
 }
 
 // Text takes what AppendString wrote.
-func (d *Decoder) Text() string {
+func (d *Decoder) Text() string { return string(d.Bytes()) }
+
+// Bytes takes what has its length before it, with b's memory.
+func (d *Decoder) Bytes() []byte {
 	n := d.Uvarint()
 	if n > uint64(len(d.b)) {
 		d.failed, d.b = true, nil
-		return ""
+		return nil
 	}
-	s := string(d.b[:n])
+	out := d.b[:n:n]
 	d.b = d.b[n:]
-	return s
+	return out
 }
 
 // End is ErrCorrupt after a field that was not there, and when the version is

@@ -69,6 +69,17 @@ func (v *Values) publish(s *slot, val *Value) {
 	}
 }
 
+// withdraw forgets what was sequenced for a key and will not be published.
+func (v *Values) withdraw(s *slot) {
+	s.next = nil
+	if s.cur != nil || v.byKey[s.key] != s {
+		return
+	}
+	delete(v.byKey, s.key)
+	v.sorted = slices.DeleteFunc(v.sorted, func(x *slot) bool { return x == s })
+	v.fresh = slices.DeleteFunc(v.fresh, func(x *slot) bool { return x == s })
+}
+
 // prefixed returns the slots whose keys begin with prefix, in key order.
 func (v *Values) prefixed(prefix string) []*slot {
 	v.sort()

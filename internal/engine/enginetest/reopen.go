@@ -14,15 +14,19 @@ func (s *suite) testReopen(t *testing.T) {
 		t.Run(d.String(), func(t *testing.T) { s.testReopenDurable(t, d) })
 	}
 
-	t.Run("[E7] a log that lived in memory begins anew under another epoch", func(t *testing.T) {
+	t.Run("[E7] a log that lived in memory goes on whole, or begins anew under another epoch", func(t *testing.T) {
 		e, reopen := s.startAgain(t)
 		at := mustAppend(t, e, room, message(engine.Memory, "a")).Position
 		e = reopen()
 		mustAppend(t, e, room, message(engine.Memory, "b"))
 		mustAppend(t, e, room, message(engine.Memory, "c"))
-		if _, err := e.Read(t.Context(), room, at, 0); !errors.Is(err, engine.ErrEpoch) {
-			t.Errorf("got %v, want ErrEpoch", err)
+		entries, err := e.Read(t.Context(), room, at, 0)
+		if errors.Is(err, engine.ErrEpoch) {
+			return
 		}
+		must(t, err)
+		want(t, "what followed", data(entries), []string{"b", "c"})
+		checkChain(t, at.Offset, mustHead(t, e, room).Offset, entries)
 	})
 
 	t.Run("[E3] the first durable entry takes what is in memory with it", func(t *testing.T) {

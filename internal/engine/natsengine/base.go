@@ -1,0 +1,120 @@
+package natsengine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"time"
+)
+
+// baseAfter is the number of bytes after which a base is written at the
+// earliest. Above that it is written when the log has grown by twice as much as
+// the last one had: then a log takes at most three times what the channel holds,
+// and writing costs half as much again.
+const baseAfter = 64 << 10
+
+// wantsBase says whether this node is to write a base now: when its own message
+// was the one that made the log long, so that not all nodes try.
+func (c *channel) wantsBase() bool {
+	if c.shard.closed || c.seq == 0 {
+		return false
+	}
+	long := max(baseAfter, 2*c.size.base)
+	return c.tidy || (c.size.since > long && c.wrote == c.seq) || c.size.since > 4*long
+}
+
+// prepareBase encodes what the channel holds at this moment, and the place of
+// the last message that is in it.
+func (c *channel) prepareBase() (body []byte, upTo uint64) {
+	e := c.shard.engine
+	c.Expire(e.now())
+	c.ForgetTombstones(e.tombstonesBefore())
+	return encodeBase(&c.Log, c.Epoch, c.seq), c.seq
+}
+
+// baseTries is how often a base is tried while others append. Each try is one
+// small message, as an append is.
+const baseTries = 32
+
+// writeBase stores a base and deletes what nobody needs then. What goes wrong is
+// left to the next time: nothing is lost by it but space.
+func (e *Engine) writeBase(c *channel, body []byte, upTo uint64) {
+	ctx, cancel := context.WithTimeout(e.stop, e.options.Patience)
+	defer cancel()
+	if err := e.tryBase(ctx, c, body, upTo); err != nil {
+		e.options.Logger.Debug("a log was not compacted", "channel", c.Name, "cause", err)
+	}
+}
+
+func (e *Engine) tryBase(ctx context.Context, c *channel, body []byte, upTo uint64) error {
+	s := c.shard
+	pieces, err := e.baseBody(ctx, c, body)
+	if err != nil {
+		return err
+	}
+	epoch := ""
+	for range baseTries {
+		s.mu.Lock()
+		expected, moved := c.seq, false
+		if epoch == "" {
+			epoch = c.Epoch
+		}
+		moved = epoch != c.Epoch || expected < upTo
+		s.mu.Unlock()
+		if moved {
+			return errMoved
+		}
+		seq, err := e.store.appendBody(ctx, c.part, c.escaped, body, pieces, expected)
+		if errors.Is(err, errMoved) {
+			if err := e.catchUp(ctx, c); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return e.compact(ctx, c, &message{stored: stored{seq: seq, body: body, pieces: pieces}}, expected, upTo)
+	}
+	return errMoved
+}
+
+// baseBody sends a large base ahead in pieces.
+func (e *Engine) baseBody(ctx context.Context, c *channel, body []byte) ([]uint64, error) {
+	if len(body) <= e.store.pieceSize() {
+		return nil, nil
+	}
+	return e.store.appendPieces(ctx, c.part, c.escaped, body)
+}
+
+// compact deletes what is older than a base that was stored.
+func (e *Engine) compact(ctx context.Context, c *channel, m *message, expected, upTo uint64) error {
+	base, err := decodeBase(c.Name, m.body)
+	if err != nil {
+		return err
+	}
+	m.base = base
+	s := c.shard
+	s.mu.Lock()
+	if c.seq == expected && !c.apply(m) {
+		s.mu.Unlock()
+		return errHole
+	}
+	oldest := m.seq
+	for _, p := range c.size.pieces {
+		oldest = min(oldest, p.first)
+	}
+	if len(m.pieces) > 0 {
+		oldest = min(oldest, m.pieces[0])
+	}
+	s.mu.Unlock()
+	err = e.store.purge(ctx, c.part, e.store.subjects.log(c.part, c.escaped), upTo+1)
+	return errors.Join(err, e.store.purge(ctx, c.part, e.store.subjects.part(c.part, c.escaped), oldest))
+}
+
+func newEpoch() string { return strings.ToLower(rand.Text()[:12]) }
+
+// quietFor is how long nothing must have been appended before a sweep writes a
+// base: an active channel has one soon anyway.
+const quietFor = 30 * time.Second

@@ -1,0 +1,203 @@
+package natsengine
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// pauseAfter is how long to wait after that many attempts: little at first, for
+// what passes at once.
+func pauseAfter(tries int) time.Duration {
+	return min(time.Millisecond<<min(tries, 20), 500*time.Millisecond)
+}
+
+// pauseIn waits, or returns false when ctx or the engine ends.
+func (e *Engine) pauseIn(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-e.stop.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// catchUp applies everything that the leader has of a channel's log at this
+// moment and delivers it. When the log has less than was applied, it has lost
+// something and goes on under another epoch.
+func (e *Engine) catchUp(ctx context.Context, c *channel) error {
+	s := c.shard
+	for range readTries {
+		s.mu.Lock()
+		before := c.seq
+		s.mu.Unlock()
+		end, err := e.store.end(ctx, c.part, c.escaped)
+		switch {
+		case errors.Is(err, errNoStream):
+			return errors.Join(err, e.store.openStreams(ctx))
+		case errors.Is(err, errGone) && before == 0, err == nil && end.seq == before:
+			return nil
+		case errors.Is(err, errGone), err == nil && end.seq < before:
+			return e.recoverLoss(ctx, c, before)
+		case err != nil:
+			return err
+		}
+		done, err := e.readUpTo(ctx, c, before, end)
+		if done || err != nil {
+			return err
+		}
+	}
+	return errHole
+}
+
+// readUpTo applies the messages behind one place up to that of end. It says
+// false when it has to be tried again.
+func (e *Engine) readUpTo(ctx context.Context, c *channel, behind uint64, end stored) (bool, error) {
+	list, err := e.store.between(ctx, c.part, c.escaped, behind+1, end)
+	if errors.Is(err, errGone) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s := c.shard
+	for i := range list {
+		m, err := e.decode(ctx, c, &list[i])
+		if errors.Is(err, errGone) {
+			return e.reload(ctx, c)
+		}
+		if err != nil {
+			return false, err
+		}
+		s.mu.Lock()
+		ok := m.seq <= c.seq || c.apply(m)
+		c.handOut()
+		s.mu.Unlock()
+		if !ok {
+			return e.reload(ctx, c)
+		}
+	}
+	return true, nil
+}
+
+// reload reads a channel from the start, when it lacks something that is not in
+// the stream any more.
+func (e *Engine) reload(ctx context.Context, c *channel) (bool, error) {
+	img, err := e.readImage(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	if img.seq > c.seq || img.log.Epoch != c.Epoch {
+		c.become(img)
+		c.account()
+		c.handOut()
+	}
+	return true, nil
+}
+
+// recoverLoss begins a new epoch for a log whose stream has less of it than was
+// applied here (E7). That the servers take the base proves it: a leader that is
+// cut off from the others cannot.
+func (e *Engine) recoverLoss(ctx context.Context, c *channel, applied uint64) error {
+	if err := e.store.openStreams(ctx); err != nil { // a stream that was made anew has a new epoch
+		return err
+	}
+	img, err := e.readImage(ctx, c)
+	if err != nil {
+		return err
+	}
+	s := c.shard
+	s.mu.Lock()
+	known := c.Epoch
+	s.mu.Unlock()
+	if img.seq < applied && img.log.Epoch == known {
+		img.log.Epoch = newEpoch()
+		body := encodeBase(img.log, img.log.Epoch, img.seq)
+		seq, pieces, err := e.store.append(ctx, c.part, c.escaped, body, img.seq)
+		if err != nil {
+			return err
+		}
+		img.seq, img.size = seq, logSize{base: len(body)}
+		if len(pieces) > 0 {
+			img.size.pieces = []held{{seq, pieces[0]}}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.seq > applied || c.Epoch != known {
+		return nil // somebody was quicker, or it was a leader that knew less
+	}
+	if img.log.Epoch != known {
+		e.options.Logger.Error("a log has lost entries and goes on under another epoch; clients load anew",
+			"channel", c.Name, "applied", applied, "left", img.seq)
+		c.ahead = 0
+		c.become(img)
+		c.account()
+		c.handOut()
+	}
+	return nil
+}
+
+// repairLocked lets what is missing be read, unless that is under way.
+func (e *Engine) repairLocked(c *channel) {
+	if c.repairs || c.gone || c.loading != nil || c.shard.closed {
+		return
+	}
+	c.repairs = true
+	e.work.Add(1)
+	go func() {
+		defer e.work.Done()
+		e.repair(c)
+	}()
+}
+
+// repair reads until nothing is missing that this node was told of.
+func (e *Engine) repair(c *channel) {
+	e.checks.enter()
+	defer e.checks.leave()
+	s := c.shard
+	for try := 1; ; try++ {
+		ctx, cancel := e.repairCtx()
+		err := e.catchUp(ctx, c)
+		cancel()
+		s.mu.Lock()
+		if err == nil && c.seq < c.ahead && try > readTries {
+			c.ahead = c.seq // it was told wrong
+		}
+		if c.gone || s.closed || (err == nil && c.seq >= c.ahead) {
+			c.repairs = false
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		if err != nil && try == readTries {
+			e.options.Logger.Warn("a log cannot be read; it is tried again", "channel", c.Name, "cause", err)
+		}
+		if !e.pause(pauseAfter(try)) {
+			s.mu.Lock()
+			c.repairs = false
+			s.mu.Unlock()
+			return
+		}
+	}
+}
+
+// release applies what other nodes told of and what happened behind messages
+// that have been applied by now.
+func (c *channel) release() {
+	n := 0
+	for n < len(c.held) && c.held[n].after <= c.seq {
+		n++
+	}
+	ready := c.held[:n]
+	c.held = append([]*notice(nil), c.held[n:]...)
+	for _, told := range ready {
+		c.obey(told)
+	}
+}
