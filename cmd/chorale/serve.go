@@ -15,7 +15,9 @@ import (
 
 type serveCmd struct {
 	Addr      string        `default:"127.0.0.1:4000" env:"CHORALE_ADDR" help:"Where to listen, as host:port; port 0 takes a free one."`
-	Data      string        `default:"chorale-data" env:"CHORALE_DATA" type:"path" help:"Directory of the log."`
+	Data      string        `default:"chorale-data" env:"CHORALE_DATA" type:"path" help:"Directory of the log; with NATS only of dev mode's secret."`
+	Engine    string        `default:"embedded" env:"CHORALE_ENGINE" placeholder:"URL,…" help:"Where logs are kept: embedded (this process and --data), or the URLs of NATS servers, for several nodes."`
+	NATS      natsFlags     `embed:"" prefix:"nats-"`
 	Dev       bool          `env:"CHORALE_DEV" help:"Dev mode: loopback only, a secret made and kept, guest tokens, the notes app with a sample project."`
 	JWTSecret string        `name:"jwt-secret" env:"CHORALE_JWT_SECRET" help:"Secret that verifies tokens (HS256, HS384, HS512), 32 bytes or more."`
 	JWTKey    []string      `name:"jwt-key" env:"CHORALE_JWT_KEY" type:"existingfile" help:"PEM file with public keys that verify tokens."`
@@ -46,7 +48,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	signal.Notify(hangups, syscall.SIGHUP) // before anybody can know that there is a server
 	defer signal.Stop(hangups)
 	s, err := server.New(server.Options{
-		Addr: c.Addr, Data: c.Data, Dev: c.Dev,
+		Addr: c.Addr, Data: c.Data, Engine: c.Engine, NATS: c.NATS.options(), Dev: c.Dev,
 		Secret: []byte(c.JWTSecret), PublicKeys: keys, JWKS: c.JWKS, Issuer: c.Issuer, Audience: c.Audience,
 		AdminRole: c.AdminRole, RulesFile: c.Rules, Limits: c.Limits.settings(), Proxies: proxies, Drain: c.Drain, PprofAddr: c.Pprof, Logger: c.logger(),
 	})
@@ -71,7 +73,15 @@ func (c *serveCmd) greet(s *server.Server) {
     WebSocket    ws://%[1]s/socket       (phoenix), http://%[1]s (supabase-js)
     log          %[2]s
 
-`, s.Addr(), c.Data)
+`, s.Addr(), c.log())
+}
+
+// log says where logs are kept.
+func (c *serveCmd) log() string {
+	if c.Engine == "embedded" {
+		return c.Data
+	}
+	return "in NATS"
 }
 
 func (c *serveCmd) logger() *slog.Logger {

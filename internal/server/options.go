@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/engine/natsengine"
 	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/web/notes"
 )
@@ -21,7 +24,13 @@ import (
 // Options say how to run a server. Addr and Data must be given.
 type Options struct {
 	Addr string // host:port to listen on; port 0 takes a free one
-	Data string // directory of the log; made when it does not exist
+	Data string // directory of the log, or of the secret of dev mode; made when it does not exist
+
+	// Engine keeps the logs: "" for this process and Data, or the URLs of NATS
+	// servers, separated by commas, for several nodes. NATS says how to use those;
+	// its Servers and Logger are set from here.
+	Engine string
+	NATS   natsengine.Options
 
 	// Dev is dev mode: loopback only, a secret made once and kept in Data, guest
 	// tokens, the app's own rules unless Rules is given, and a sample project.
@@ -76,6 +85,9 @@ func (o *Options) validate() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if err := o.validateEngine(); err != nil {
+		return err
+	}
 	if o.PprofAddr != "" && !loopback(o.PprofAddr) {
 		return &FieldError{"pprof", "profiles are served on loopback only"}
 	}
@@ -84,6 +96,23 @@ func (o *Options) validate() error {
 	}
 	if !o.Dev && len(o.Secret) == 0 && o.JWKS == "" && len(o.PublicKeys) == 0 {
 		return &FieldError{"jwt-secret", "outside dev mode a secret, a public key or a JWKS must be given; for a try on this machine use --dev"}
+	}
+	return nil
+}
+
+// validateEngine reads the engine's URLs.
+func (o *Options) validateEngine() error {
+	o.NATS.Logger = o.Logger
+	if o.Engine == "" || o.Engine == "embedded" {
+		o.Engine = ""
+		return nil
+	}
+	for raw := range strings.SplitSeq(o.Engine, ",") {
+		u, err := url.Parse(strings.TrimSpace(raw))
+		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			return &FieldError{"engine", fmt.Sprintf("%q is neither embedded nor the URL of a NATS server, such as nats://127.0.0.1:4222", raw)}
+		}
+		o.NATS.Servers = append(o.NATS.Servers, u.String())
 	}
 	return nil
 }

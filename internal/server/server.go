@@ -16,6 +16,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/engine/embedded"
+	"github.com/chorale-rt/chorale/internal/engine/natsengine"
 	"github.com/chorale-rt/chorale/internal/httpapi"
 	"github.com/chorale-rt/chorale/internal/hub"
 	"github.com/chorale-rt/chorale/internal/limit"
@@ -70,13 +71,15 @@ func New(o Options) (*Server, error) {
 
 // open reads keys and rules, and opens the log.
 func (s *Server) open() error {
-	if err := os.MkdirAll(s.opts.Data, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
+	if s.opts.Engine == "" || s.opts.Dev {
+		if err := os.MkdirAll(s.opts.Data, 0o700); err != nil {
+			return fmt.Errorf("data directory: %w", err)
+		}
 	}
 	if err := s.setUpAuth(); err != nil {
 		return err
 	}
-	eng, err := embedded.Open(embedded.Options{Dir: LogDir(s.opts.Data), Logger: s.opts.Logger})
+	eng, err := openEngine(&s.opts)
 	if err != nil {
 		return err
 	}
@@ -86,6 +89,14 @@ func (s *Server) open() error {
 		return errors.Join(err, eng.Close())
 	}
 	return nil
+}
+
+// openEngine is the one place that chooses where logs are kept.
+func openEngine(o *Options) (engine.Engine, error) {
+	if o.Engine != "" {
+		return natsengine.Open(context.Background(), o.NATS)
+	}
+	return embedded.Open(embedded.Options{Dir: LogDir(o.Data), Logger: o.Logger})
 }
 
 func (s *Server) setUpAuth() error {
