@@ -235,6 +235,7 @@ func BenchmarkChannelMemory(b *testing.B) {
 // heap is how many bytes of the heap are in use.
 func heap() float64 {
 	runtime.GC()
+	runtime.GC() // what pools hold goes with the second
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
