@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/chorale-rt/chorale/internal/engine"
 )
@@ -204,6 +206,61 @@ func TestPowerLoss(t *testing.T) {
 		}
 		t.Logf("%d power losses, three in a row each time", 3*seeds)
 	})
+}
+
+func TestPowerLossAtAnyWrite(t *testing.T) {
+	seeds := uint64(60)
+	if os.Getenv("CHORALE_SOAK") != "" {
+		seeds = 3000
+	}
+	t.Run("[E3] a store opens again whichever write was the last before the power went, also of its first start", func(t *testing.T) {
+		for seed := range seeds {
+			rng := rand.New(rand.NewPCG(seed, 2))
+			fs := vfs.NewCrashableMem()
+			for life := range 3 {
+				crashed := powerLossAtWrite(t, fs, fmt.Sprint(life), rng.Int64N(60), vfs.CrashCloneCfg{
+					UnsyncedDataPercent: rng.IntN(100), RNG: rand.New(rand.NewPCG(seed, uint64(life))),
+				})
+				if crashed == nil {
+					t.Fatalf("seed %d, life %d", seed, life)
+				}
+				fs = crashed
+			}
+		}
+	})
+}
+
+// powerLossAtWrite starts, writes and stops, and returns the file system as it
+// would be had the power gone at the given write, or at the end when there are
+// not so many.
+func powerLossAtWrite(t *testing.T, fs *vfs.MemFS, bootID string, at int64, cfg vfs.CrashCloneCfg) (crashed *vfs.MemFS) {
+	t.Helper()
+	var writes atomic.Int64
+	hook := errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && writes.Add(1) == at {
+			crashed = fs.CrashClone(cfg)
+		}
+		return nil
+	}))
+	e, err := Open(Options{Dir: "data/log", FS: hook, BootID: boot(bootID), BallastBytes: -1, Logger: quietLog().log})
+	if err != nil {
+		files, listErr := fs.List("data/log")
+		t.Errorf("%v; there are %v (%v)", err, files, listErr)
+		return nil
+	}
+	for i := range 10 {
+		mustAppend(t, e, room, message(engine.Durability(1+i%2), "x"))
+		if i == 5 {
+			if err := e.store.db.Flush(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	mustClose(t, e)
+	if crashed == nil {
+		crashed = fs.CrashClone(cfg)
+	}
+	return crashed
 }
 
 func TestLogRotation(t *testing.T) {

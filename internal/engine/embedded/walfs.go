@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 
@@ -13,7 +14,8 @@ import (
 // kill -9; fsync is for those who asked to survive power loss.
 //
 // A log file is always fsynced when it is closed, for Pebble demands that only
-// its newest log may have lost an end. All other files sync as Pebble asks.
+// its newest log may have lost an end. All other files sync as Pebble asks, and a
+// manifest is in its directory before anything can name it.
 type walFS struct {
 	vfs.FS
 	disk  atomic.Int64 // commits under way that must survive power loss
@@ -28,6 +30,14 @@ func (fs *walFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, 
 		fs.pause()
 	}
 	f, err := fs.FS.Create(name, category)
+	if err == nil && strings.HasPrefix(fs.PathBase(name), "MANIFEST-") {
+		// Pebble makes a marker that names this file, and then syncs the directory
+		// for both. A power loss in between may leave the marker alone, with which
+		// no store opens.
+		if err := syncDir(fs.FS, fs.PathDir(name)); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
 	return fs.wrap(name, f, err)
 }
 
