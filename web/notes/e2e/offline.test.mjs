@@ -62,7 +62,11 @@ describe("kept on the device", () => {
     await ada.see("connection").getByText(`${EDITS} unsent edits, kept on this device`).waitFor();
     await ada.page.reload();
     await ada.see("connection").getByText(`${EDITS} unsent edits, kept on this device`).waitFor();
-    assert.equal((await textsOf(ada)).length, known.length + EDITS);
+    await eventually(
+      async () => (await textsOf(ada)).length,
+      (notes) => notes === known.length + EDITS,
+      "what was known and all edits are shown",
+    );
 
     network.mend();
     await ada.isConnected();
