@@ -8,6 +8,7 @@ export default defineConfig({
     offline: "src/offline/index.ts",
     schema: "src/schema.ts",
     testing: "src/testing/index.ts",
+    undo: "src/undo/index.ts",
   },
   format: "esm",
   platform: "neutral",

@@ -11,6 +11,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { ChoraleError } from "./errors";
 import type {
   Channel,
+  Collection,
   CollectionSnapshot,
   Json,
   Message,
@@ -51,6 +52,8 @@ export interface CheckedCollection<T extends RecordShape, I extends RecordShape 
   delete(id: string): Mutation;
   restore(id: string, patch?: Patch<I>): Mutation;
   dismiss(id: string): void;
+  /** For `@chorale/client/undo`. What it gives changes without notice. */
+  readonly inside?: NonNullable<Collection["inside"]>;
 }
 
 /** A collection's name and what its records are. Made once, outside of components. */
@@ -98,6 +101,7 @@ export function defineCollection<S extends RecordSchema>(
         delete: (id) => collection.delete(id),
         restore: (id, patch) => collection.restore(id, patch),
         dismiss: (id) => collection.dismiss(id),
+        ...(collection.inside && { inside: collection.inside }),
       };
     },
   };

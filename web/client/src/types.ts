@@ -3,6 +3,7 @@
  * Words are those of docs/glossary.md; rule numbers are those of docs/protocol.md.
  */
 
+import type { CollectionInside } from "./collection/seam";
 import type { StorageFactory } from "./keeper";
 
 /** Stops a subscription, a claim or a listener. Calling it twice does nothing. */
@@ -405,4 +406,6 @@ export interface Collection<T extends RecordShape = RecordShape> {
   restore(id: string, patch?: Patch<T>): Mutation;
   /** Forgets a refused write that the app has dealt with. */
   dismiss(id: string): void;
+  /** For `@chorale/client/undo`. What it gives changes without notice. */
+  readonly inside?: CollectionInside;
 }

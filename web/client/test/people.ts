@@ -12,9 +12,17 @@ export interface Fields {
 
 export const ROOM = "interview:42";
 
-export function createRoom({ rules = {}, seed = 1 }: { rules?: FakeRules; seed?: number } = {}) {
+export function createRoom({
+  rules = {},
+  seed = 1,
+  latencyMs = 0,
+}: {
+  rules?: FakeRules;
+  seed?: number;
+  latencyMs?: number;
+} = {}) {
   const platform = createFakePlatform({ seed });
-  const server = createFakeServer({ platform, rules });
+  const server = createFakeServer({ platform, rules, latencyMs });
   const mutates = () => server.frames.filter(({ event, direction }) => event === "mutate" && direction === "up");
   return {
     platform,

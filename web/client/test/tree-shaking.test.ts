@@ -37,7 +37,7 @@ it("importing one name does not bring the rest", async () => {
   expect(
     (
       await kept(
-        'import "./dist/index.mjs"; import "./dist/notes.mjs"; import "./dist/schema.mjs"; import "./dist/devtools.mjs";',
+        'import "./dist/index.mjs"; import "./dist/notes.mjs"; import "./dist/schema.mjs"; import "./dist/devtools.mjs"; import "./dist/undo.mjs";',
       )
     ).trim(),
   ).toBe("");
@@ -47,6 +47,7 @@ it("importing one name does not bring the rest", async () => {
     ['export { BaseMessageHandler } from "./dist/index.mjs";', 1_500],
     ['export { InterviewNoteHandler } from "./dist/notes.mjs";', 2_500],
     ['export { openProject } from "./dist/notes.mjs";', 3_000],
+    ['export { createUndo } from "./dist/undo.mjs";', 12_000],
   ] as const) {
     const code = await kept(program);
     expect(code).not.toContain("phx_join");

@@ -3,7 +3,8 @@
  * written and what is shown. Neither reads the other's state.
  */
 import type { ChannelKeeper, KeptChannel, KeptWrite } from "../keeper";
-import type { ClientEvents, Collection, Json, RecordShape, Store } from "../types";
+import type { ClientEvents, Collection, Json, Mutation, MutationOp, Outcome, RecordShape, Store, Unsubscribe } from "../types";
+import type { Write } from "./write";
 
 /** A stamp: hybrid logical time, `@`, client id. Compares as an ASCII string. */
 export type Stamp = string;
@@ -119,6 +120,32 @@ export interface StoreHost {
   emit<E extends "conflict" | "mutationFailed">(event: E, detail: ClientEvents[E]): void;
   /** The set of collections has grown: the channel must join again to get the new one. */
   collectionsChanged(): void;
+  reportError(error: unknown): void;
+}
+
+/** How a write is to be taken. */
+export interface WriteTerms {
+  readonly ifVersion?: number;
+  /** The write's time instead of now: it wins over what was written until then, and over nothing later (M2). */
+  readonly at?: string;
+  /** Neither a conflict nor a failure of it is an event: who makes it looks at its outcome. */
+  readonly isQuiet?: boolean;
+}
+
+/**
+ * Hears of a write: when it was made, with the record as it was shown before; and when it has settled, with its outcome and the record
+ * as it was in the log before, where that is known. Writes that wait may become one, under the id of the first.
+ */
+export type WriteListener = (id: string, write: Write, before: WireRecord | undefined, outcome?: Outcome) => void;
+
+/** A collection with what it merges by. */
+export interface CollectionInside {
+  /** The record as it is shown, also when it is deleted. */
+  recordOf(id: string): WireRecord | undefined;
+  /** Whether this client wrote what has this stamp. */
+  isOwn(stamp: Stamp): boolean;
+  write(op: MutationOp, id: string, value?: object, terms?: WriteTerms): Mutation;
+  onWrite(listener: WriteListener): Unsubscribe;
   reportError(error: unknown): void;
 }
 

@@ -1,13 +1,24 @@
 import { HybridClock, timeOf } from "../hlc";
 import type { KeptChannel, KeptWrite } from "../keeper";
-import { ValueStore } from "../store";
+import { Listeners, ValueStore } from "../store";
 import type { Collection, Mutation, MutationFailure, MutationOp, Outcome, RecordShape } from "../types";
 import { Base, newestStamp } from "./base";
 import { type FieldConflict, lostBy, OwnFields } from "./conflicts";
 import { byteLength, toJson } from "./json";
 import { type Entry, type FrozenEntry, Outbox } from "./outbox";
 import { reduce } from "./reduce";
-import type { ChannelStore, RecordsPage, StoreHost, WireChange, WireOutcome, WireRecord, WireSynced } from "./seam";
+import type {
+  ChannelStore,
+  CollectionInside,
+  RecordsPage,
+  StoreHost,
+  WireChange,
+  WireOutcome,
+  WireRecord,
+  WireSynced,
+  WriteListener,
+  WriteTerms,
+} from "./seam";
 import { Sender } from "./sender";
 import { View } from "./view";
 import { contentOf, isEmpty, NOTHING, type Write } from "./write";
@@ -23,6 +34,8 @@ interface Kept {
   readonly view: View<RecordShape>;
   readonly ownFields: OwnFields;
   readonly handle: Collection;
+  /** Who hears of this client's writes. */
+  readonly hearers: Listeners<Parameters<WriteListener>>;
 }
 
 /** Room for what a server adds to a record: versions, names, stamps of the metadata. Bytes. */
@@ -45,6 +58,8 @@ class RecordStore implements ChannelStore {
   #unasked: KeptChannel["collections"] = new Map();
   /** Collections that are told anew. */
   readonly #resets = new Set<string>();
+  /** The client ids that this channel has had: what their stamps say was written by this client. */
+  readonly #clients = new Set<string>();
   /** How far the stream of changes has come. */
   #seen = 0;
   /** What to say when the state is whole again. */
@@ -189,34 +204,41 @@ class RecordStore implements ChannelStore {
       subject: () => host.subject(),
       report: host.reportError,
     });
-    const write = (op: MutationOp, id: string, value?: object, ifVersion?: number) =>
-      this.#write(name, op, id, value, ifVersion);
+    const hearers: Kept["hearers"] = new Listeners(host.reportError);
+    const write: CollectionInside["write"] = (...args) => this.#write(name, ...args);
     const handle: Collection = {
       name,
       snapshot: view,
       add: ({ id = host.uuid(), ...value }) => write("put", id, value),
-      patch: (id, patch, options) => write("patch", id, patch, options?.ifVersion),
+      patch: (id, patch, options) => write("patch", id, patch, options),
       delete: (id) => write("delete", id),
       restore: (id, patch) => write("restore", id, patch),
       dismiss: (id) => {
         view.setFailed(id, undefined);
         view.tell();
       },
+      inside: {
+        write,
+        recordOf: (id) => view.recordOf(id),
+        isOwn: (stamp) => this.#clients.add(host.clientId()).has(stamp.slice(17)),
+        onWrite: (listener) => hearers.add(listener),
+        reportError: host.reportError,
+      },
     };
-    return { base, view, ownFields: new OwnFields(), handle };
+    return { base, view, ownFields: new OwnFields(), handle, hearers };
   }
 
-  #write(collection: string, op: MutationOp, record: string, value?: object, ifVersion?: number): Mutation {
-    const { view } = this.#kept(collection);
+  #write(collection: string, op: MutationOp, record: string, value?: object, terms?: WriteTerms): Mutation {
+    const { view, hearers } = this.#kept(collection);
     const visible = view.recordOf(record);
     const content = value === undefined ? NOTHING : contentOf(op, value, visible);
     const time = this.#host.now();
     const write: Write = {
       ...content,
-      ...(ifVersion !== undefined && { ifVersion }),
       ...{ id: this.#host.uuid(), collection, record, op, time },
       at: this.#clock.tick(time),
       base: this.#host.offset(),
+      ...terms,
     };
     if (op === "patch" && isEmpty(content) && isAlive(visible)) {
       return { id: write.id, recordId: record, settled: Promise.resolve({ status: "noop", offset: visible.version }) };
@@ -227,6 +249,7 @@ class RecordStore implements ChannelStore {
       if (fault !== undefined) return this.#refuse(write, fault);
       const added = this.#outbox.add(write);
       view.refresh([record]);
+      this.#after.push(() => hearers.tell(added.write.id, write, visible));
       return added;
     });
     this.#sender.send();
@@ -286,19 +309,24 @@ class RecordStore implements ChannelStore {
     const record = base.get(write.record);
     if (outcome.status === "applied" && record !== undefined)
       ownFields.note(record, write, outcome.offset, this.#host.clientId());
-    this.#settle(entry, outcome);
+    this.#settle(entry, outcome, before);
     const lost = outcome.status === "superseded" ? Object.keys(write.written) : (verdict.lost ?? []);
-    this.#emitConflicts(write.collection, lostBy(write, lost, before ?? record, this.#host.subject()));
+    if (!write.isQuiet) this.#emitConflicts(write.collection, lostBy(write, lost, before ?? record, this.#host.subject()));
     // Everything of this client in the log has been heard, so its clock need not be ahead of that.
     if (this.#outbox.size === 0 && outcome.status !== "unknown") this.#clock.setBack();
   }
 
-  #settle(entry: Entry, outcome: Outcome): void {
+  #settle(entry: Entry, outcome: Outcome, before?: WireRecord): void {
+    const { write } = entry;
+    const { view, hearers } = this.#kept(write.collection);
     if (entry.frozen !== undefined) this.#sender.forget(entry.frozen.n);
     this.#outbox.remove(entry);
-    this.#kept(entry.write.collection).view.refresh([entry.write.record]);
-    this.#after.push(() => entry.resolve(outcome));
-    this.#report(entry.write, outcome);
+    view.refresh([write.record]);
+    this.#after.push(
+      () => entry.resolve(outcome),
+      () => hearers.tell(write.id, write, before, outcome),
+    );
+    this.#report(write, outcome);
   }
 
   #settleAll(outcome: Outcome): void {
@@ -309,7 +337,7 @@ class RecordStore implements ChannelStore {
 
   /** Tells the app of a write that came to nothing. A patch that lost to a newer one is a conflict, and no failure. */
   #report(write: Write, outcome: Outcome): void {
-    if (outcome.status === "applied" || outcome.status === "noop") return;
+    if (write.isQuiet || outcome.status === "applied" || outcome.status === "noop") return;
     if (outcome.status === "superseded" && write.op === "patch") return;
     // What is kept will be sent again; what the log has forgotten the outcome of has most likely had its effect.
     if (outcome.status === "unknown" && this.#host.keeper !== undefined) return;
@@ -327,6 +355,7 @@ class RecordStore implements ChannelStore {
 
   /** Changes the state, then tells everybody who should know. */
   #change<R>(act: () => R): R {
+    this.#clients.add(this.#host.clientId());
     const result = act();
     for (const { view } of this.#collections.values()) view.tell();
     this.#pending.set(this.#outbox.size);

@@ -17,6 +17,8 @@ export interface Write extends Operation {
   /** When it was made, ms since 1970. */
   readonly time: number;
   readonly ifVersion?: number;
+  /** What becomes of it is told to who made it, and to nobody else. */
+  readonly isQuiet?: boolean;
   /** The values as the app gave them, to be shown again when the write is refused. */
   readonly written: Readonly<Record<string, Json>>;
 }

@@ -1,0 +1,445 @@
+import type { CollectionInside, WireRecord, WriteListener } from "../collection/seam";
+import type { Write } from "../collection/write";
+import { ValueStore } from "../store";
+import type { Json, Mutation, Outcome, Store, Unsubscribe } from "../types";
+import {
+  fullValue,
+  invert,
+  isTouchedByOthers,
+  isWrittenByOthers,
+  lookUp,
+  merge,
+  nameOf,
+  type Part,
+  type Plan,
+  partOf,
+  putBack,
+  reversed,
+  type Slot,
+  withEnd,
+  without,
+} from "./part";
+import type { ChangedRecord, Skipped, Undo, UndoableCollection, Undone, UndoOptions, UndoState } from "./types";
+
+interface Source {
+  readonly name: string;
+  readonly inside: CollectionInside;
+  isPending(record: string): boolean;
+}
+
+/** One record's part of a step. */
+interface Entry {
+  readonly source: Source;
+  /** Undefined when nothing is left of it. */
+  part: Part | undefined;
+  /** Of what takes something back: the ids of the writes that do. */
+  readonly back?: string[];
+  isSettled: boolean;
+  /** It was taken back in its turn, because somebody else was there first. */
+  isOvertaken?: boolean;
+  /** What it takes back was refused. */
+  isVoid?: boolean;
+}
+
+/** What is to come back to a record once that is there again: somebody else's value, or what was counted wrongly. */
+interface Owed {
+  readonly source: Source;
+  readonly record: string;
+  toPlan(now: WireRecord | undefined): Plan | undefined;
+}
+
+interface Step {
+  entries: Entry[];
+  /** When it began, and when it was added to; ms. */
+  readonly from: number;
+  upTo: number;
+  /** What follows soon may become a part of it. */
+  isOpen: boolean;
+}
+
+/** How much longer than `captureMs` a step may grow: who types on for minutes wants to take back a sentence, and not all of it. */
+const LONGEST = 20;
+
+const NEITHER: UndoState = { canUndo: false, canRedo: false };
+
+/**
+ * Undo and redo of this client's writes to a collection, or to several. What others wrote is never taken back or written over: a field
+ * that somebody else has written since is skipped, and so is making a record in which somebody else has written.
+ *
+ *     const undo = createUndo(channel.collection("tasks"));
+ *     if (undo.undo()?.skipped.length) say("Somebody else has changed that since.");
+ *
+ * It hears every write of this client to these collections from now on, whoever makes it. Steps live in memory: after a reload there are
+ * none. Taking back is a write, so it waits while offline, survives a reload with a storage, and may be refused.
+ */
+export function createUndo(collections: UndoableCollection | readonly UndoableCollection[], options: UndoOptions = {}): Undo {
+  const all = Array.isArray(collections) ? (collections as readonly UndoableCollection[]) : [collections as UndoableCollection];
+  return new Steps(all, options);
+}
+
+class Steps implements Undo {
+  readonly #limit: number;
+  readonly #captureMs: number;
+  readonly #stops: readonly Unsubscribe[];
+  readonly #state: ValueStore<UndoState>;
+  #done: Step[] = [];
+  #undone: Step[] = [];
+  /** Of steps that were taken back and cannot be done again: while writes of their records have not settled. */
+  #ghosts: Entry[] = [];
+  #owed: Owed[] = [];
+  /** What a group adds to, while it runs. */
+  #group: Step | undefined;
+  #isTracking = true;
+  /** Writes that were heard. */
+  #count = 0;
+
+  constructor(collections: readonly UndoableCollection[], { limit = 100, captureMs = 500 }: UndoOptions) {
+    this.#limit = limit;
+    this.#captureMs = captureMs;
+    const sources = collections.map(sourceOf);
+    this.#state = new ValueStore(NEITHER, (error) => sources[0]?.inside.reportError(error));
+    this.#stops = sources.map((source) => source.inside.onWrite((...heard) => this.#hear(source, ...heard)));
+  }
+
+  get state(): Store<UndoState> {
+    return this.#state;
+  }
+
+  readonly undo = (): Undone | undefined => {
+    const step = this.#done.pop();
+    return step && this.#move(step, (back) => this.#undone.push(back));
+  };
+
+  readonly redo = (): Undone | undefined => {
+    const step = this.#undone.pop();
+    return step && this.#move(step, (back) => this.#done.push(back));
+  };
+
+  readonly group = <R>(act: () => R): R => {
+    if (this.#group !== undefined) return act(); // an inner group is a part of the outer one
+    this.#group = { entries: [], from: 0, upTo: 0, isOpen: false };
+    try {
+      return act();
+    } finally {
+      const step = this.#group;
+      this.#group = undefined;
+      if (step.entries.length > 0) this.#add(step);
+    }
+  };
+
+  readonly untracked = <R>(act: () => R): R => {
+    const before = this.#isTracking;
+    this.#isTracking = false;
+    try {
+      return act();
+    } finally {
+      this.#isTracking = before;
+    }
+  };
+
+  readonly clear = (): void => {
+    this.#done = [];
+    this.#forgetUndone();
+    this.#tidy();
+  };
+
+  readonly close = (): void => {
+    for (const stop of this.#stops) stop();
+    this.clear();
+  };
+
+  #hear(source: Source, ...[id, write, before, outcome]: Parameters<WriteListener>): void {
+    if (before !== undefined) this.#noteOthers(source, before);
+    if (outcome !== undefined) {
+      this.#settle(source, id, before, outcome);
+      if (write.isQuiet && before !== undefined && outcome.status === "applied") {
+        this.#giveBack(source, id, write, before, outcome.lost ?? []);
+      }
+    } else if (write.op === "restore") this.#payBack(source, write.record);
+    if (outcome === undefined && this.#isTracking && !write.isQuiet) {
+      const part = partOf({ id, write, nth: this.#count++ }, before, source.inside.recordOf(write.record));
+      if (part !== undefined) this.#take({ source, part, isSettled: false }, write.time);
+    }
+    this.#tidy();
+  }
+
+  /** Takes a write: into the group, into the newest step where it goes on with that, or as a step of its own. */
+  #take(entry: Entry, time: number): void {
+    this.#ghosts = this.#ghosts.filter(({ part, source }) => part !== undefined && source.isPending(part.record));
+    const newest = this.#done.at(-1);
+    if (this.#group !== undefined) this.#group.entries.push(entry);
+    else if (newest !== undefined && this.#goesOn(newest, entry, time)) {
+      newest.entries.push(entry);
+      newest.upTo = time;
+    } else this.#add({ entries: [entry], from: time, upTo: time, isOpen: true });
+  }
+
+  #goesOn(step: Step, { source, part }: Entry, time: number): boolean {
+    const last = step.entries.at(-1);
+    if (!step.isOpen || last?.source !== source || last.part === undefined || part === undefined) return false;
+    const isSoon = Math.abs(time - step.upTo) < this.#captureMs && time - step.from < LONGEST * this.#captureMs;
+    return isSoon && merge(last.part, part) !== undefined;
+  }
+
+  #add(step: Step): void {
+    for (const other of this.#done) other.isOpen = false;
+    this.#done = [...this.#done, step].slice(-this.#limit);
+    this.#forgetUndone();
+  }
+
+  /** What was taken back stays so, but it may come to be known what it was that should have come back. */
+  #forgetUndone(): void {
+    this.#ghosts.push(...this.#undone.flatMap(({ entries }) => entries));
+    this.#undone = [];
+  }
+
+  /** Takes a step back, and keeps how to take that back. */
+  #move(step: Step, keep: (back: Step) => void): Undone {
+    for (const other of this.#done) other.isOpen = false;
+    const entries: Entry[] = [];
+    const results: Undone[] = [];
+    for (const { source, part } of [...step.entries].reverse()) {
+      if (part === undefined) continue;
+      const entry: Entry = { source, part: undefined, back: [], isSettled: false };
+      results.push(this.#takeBack(part, entry));
+      entries.push(entry);
+    }
+    keep({ entries, from: 0, upTo: 0, isOpen: false });
+    this.#tidy();
+    return {
+      changed: distinct(results.flatMap(({ changed }) => changed)),
+      skipped: distinct(results.flatMap(({ skipped }) => skipped)),
+      settled: Promise.all(results.map(({ settled }) => settled)).then((all) => distinct(all.flat())),
+    };
+  }
+
+  /** Takes a part back; `entry` becomes what can be taken back of that. */
+  #takeBack(part: Part, entry: Entry): Undone {
+    const { source } = entry;
+    const about = { collection: source.name, recordId: part.record };
+    const inverse = invert(part, source.inside.recordOf(part.record), source.inside, source.isPending(part.record));
+    const skipped = inverse.skipped.map((skip): Skipped => ({ ...about, ...skip }));
+    entry.part = inverse.part;
+    const late = inverse.plans.map(async (plan) => {
+      const { id, settled } = carryOut(plan, part.record, source);
+      entry.back?.push(id);
+      const outcome = await settled;
+      return this.#takeOutcome(entry, part.record, plan, outcome).map((skip): Skipped => ({ ...about, ...skip, outcome }));
+    });
+    const settled = Promise.all(late).then((all) => {
+      entry.isSettled = true;
+      return [...skipped, ...all.flat()];
+    });
+    return { changed: inverse.plans.slice(0, 1).map(({ op }): ChangedRecord => ({ ...about, op })), skipped, settled };
+  }
+
+  /** What the server has not done of a write cannot be taken back; says what that is. */
+  #takeOutcome(
+    entry: Entry,
+    record: string,
+    { op, values, counters }: Plan,
+    outcome: Outcome,
+  ): Pick<Skipped, "name" | "reason">[] {
+    const { status } = outcome;
+    if (entry.isOvertaken) return [{ reason: "changed" }];
+    const names = [...new Set([...values.keys()].map(nameOf))];
+    const lost = status === "applied" ? (outcome.lost ?? []) : names;
+    if (status === "noop" && op === "restore") this.#share(entry, record);
+    // What it has taken back has never been counted.
+    if (entry.isVoid && status === "applied" && values.size === 0) {
+      this.#pay({ source: entry.source, record, toPlan: () => ({ op, values, counters: reversed(counters) }) });
+    }
+    const isDone = status === "noop" || status === "unknown" || (status === "applied" && lost.length === 0);
+    if (isDone) return [];
+    const isGone = (slot: Slot) => values.has(slot) && lost.includes(nameOf(slot));
+    const rest = entry.part && without(entry.part, isGone);
+    entry.part = op !== "patch" ? undefined : values.size > 0 ? rest : rest && { ...rest, counters: {} };
+    this.#tidy();
+    const isOvertaken = status === "rejected" ? outcome.code === "version_conflict" : status !== "gone";
+    const reason = isOvertaken ? "changed" : status === "gone" ? "deleted" : "refused";
+    return lost.length > 0 ? lost.map((name) => ({ name, reason })) : [{ reason }];
+  }
+
+  /** Somebody else has restored it first. */
+  #share({ source, part }: Entry, record: string): void {
+    for (const entry of this.#entries()) {
+      if (entry.source !== source || entry.part?.record !== record || entry.part.begun === undefined) continue;
+      if (part === undefined || entry.part.nth === part.nth) entry.part = { ...entry.part, isShared: true };
+    }
+  }
+
+  /** Who has written in a record that began here makes it more than this client's. */
+  #noteOthers({ inside }: Source, record: WireRecord): void {
+    for (const entry of this.#entries()) {
+      const { part, source } = entry;
+      if (source.inside !== inside || part?.record !== record.id || part.begun === undefined || part.isShared) continue;
+      if (isWrittenByOthers(part, record, inside)) entry.part = { ...part, isShared: true };
+    }
+  }
+
+  #settle(source: Source, id: string, before: WireRecord | undefined, outcome: Outcome): void {
+    const { status } = outcome;
+    const mine = this.#entries().filter((entry) => entry.source === source && entry.part?.writes.includes(id));
+    if (status === "unknown" || mine.length === 0) return;
+    if (status !== "applied") {
+      for (const entry of mine) this.#refuse(entry);
+      return;
+    }
+    if (before !== undefined) this.#rebase(mine, id, before);
+    const { lost = [] } = outcome;
+    for (const entry of mine) {
+      entry.part = entry.part && without(entry.part, (slot) => lost.includes(nameOf(slot)));
+      if (entry.back === undefined) entry.isSettled = true;
+    }
+    for (const step of this.#done) step.entries = compact(step.entries, ({ isSettled }) => isSettled);
+  }
+
+  /** A write that came to nothing is no step. What was merged has other writes, which may have come to something. */
+  #refuse(entry: Entry): void {
+    const { part, source } = entry;
+    if (part === undefined || part.writes.length > 1) return;
+    if (part.life === "ended" && part.begun) {
+      // What is being deleted here did not begin with this client.
+      entry.part = { ...part, isShared: true };
+      return;
+    }
+    entry.part = undefined;
+    entry.isVoid = true;
+    const done = this.#done.flatMap(({ entries }) => entries);
+    if (!done.includes(entry)) return;
+    for (const [slot, { from, isTheirs }] of part.turns) {
+      if (!isTheirs) continue;
+      const next = done.find((other) => other.part && isOn(other, source, part.record, slot) && other.part.nth > part.nth);
+      if (next?.part !== undefined) next.part = withEnd(next.part, slot, { from, isTheirs });
+      else this.#owe(source, part.record, slot, from);
+    }
+  }
+
+  /** A write is in the log, upon a record that may be another than the one that was shown when it was made. */
+  #rebase(mine: readonly Entry[], id: string, before: WireRecord): void {
+    for (const slot of new Set(mine.flatMap(({ part }) => [...(part?.turns.keys() ?? [])]))) {
+      // Of the writes that became one, the oldest stands on what was there.
+      const [first] = mine.filter(({ part }) => part?.turns.has(slot)).sort(byAge);
+      if (first?.part !== undefined) this.#rebaseSlot(first, first.part, id, slot, before);
+    }
+  }
+
+  #rebaseSlot(first: Entry, part: Part, id: string, slot: Slot, before: WireRecord): void {
+    const { source } = first;
+    const { value, stamp } = lookUp(before, slot);
+    const isTheirs = stamp !== undefined && !source.inside.isOwn(stamp);
+    // Else it stands on another write of the same part, or better is known already.
+    if (!isTheirs && (part.writes[0] !== id || part.turns.get(slot)?.isTheirs)) return;
+    const others = this.#entries().filter((entry) => entry !== first && isOn(entry, source, part.record, slot));
+    const older = others.filter((entry) => byAge(entry, first) < 0);
+    // Whatever this client wrote earlier, they have written over it.
+    if (isTheirs) for (const entry of older) entry.part = entry.part && without(entry.part, (other) => other === slot);
+
+    const done = new Set(this.#done.flatMap(({ entries }) => entries));
+    if (done.has(first)) first.part = withEnd(part, slot, { from: value, isTheirs });
+    if (done.has(first) || !isTheirs) return;
+    // It was taken back already, to what was known then.
+    first.part = withEnd(part, slot, { to: value, isTheirs });
+    const [next] = others.filter((entry) => done.has(entry) && byAge(entry, first) > 0).sort(byAge);
+    if (next?.part !== undefined) next.part = withEnd(next.part, slot, { from: value, isTheirs });
+    else this.#owe(source, part.record, slot, value);
+  }
+
+  /** An undo is in the log. Did it take something from others that this client had not seen? */
+  #giveBack(source: Source, id: string, write: Write, before: WireRecord, lost: readonly string[]): void {
+    const entry = this.#entries().find(({ back }) => back?.includes(id));
+    const part = partOf({ id, write, nth: 0 }, before, before);
+    for (const slot of part?.turns.keys() ?? []) {
+      const { value, stamp } = lookUp(before, slot);
+      if (stamp === undefined || source.inside.isOwn(stamp) || lost.includes(nameOf(slot))) continue;
+      this.#owe(source, write.record, slot, value);
+      if (entry?.part !== undefined) entry.part = without(entry.part, (other) => other === slot);
+    }
+    if (write.op !== "delete" || entry?.part?.life !== "ended") return;
+    const { begun, isShared } = entry.part;
+    if (!isShared && before.updatedBy === begun?.updatedBy && !isTouchedByOthers(entry.part, before, source.inside)) return;
+    const { plans } = invert(entry.part, source.inside.recordOf(write.record), source.inside, true);
+    for (const plan of plans) carryOut(plan, write.record, source);
+    entry.part = undefined;
+    entry.isOvertaken = true;
+  }
+
+  #owe(source: Source, record: string, slot: Slot, value: Json | undefined): void {
+    if (value !== undefined) this.#pay({ source, record, toPlan: (now) => putBack(slot, value, now, source.inside) });
+  }
+
+  #pay(owed: Owed): void {
+    const { source, record, toPlan } = owed;
+    const now = source.inside.recordOf(record);
+    // A deleted record takes nothing; it may be restored.
+    if (now?.deleted !== undefined) this.#owed = [...this.#owed, owed].slice(-this.#limit);
+    else {
+      const plan = toPlan(now);
+      if (plan !== undefined) carryOut(plan, record, source);
+    }
+  }
+
+  #payBack(source: Source, record: string): void {
+    const isDue = (owed: Owed) => owed.source === source && owed.record === record;
+    const due = this.#owed.filter(isDue);
+    this.#owed = this.#owed.filter((owed) => !isDue(owed));
+    for (const owed of due) this.#pay(owed);
+  }
+
+  #entries(): Entry[] {
+    const steps = [...this.#done, ...(this.#group ? [this.#group] : []), ...this.#undone];
+    return [...steps.flatMap(({ entries }) => entries), ...this.#ghosts];
+  }
+
+  /** Forgets what nothing is left of, and tells whether there is something. */
+  #tidy(): void {
+    const rest = (steps: Step[]) => {
+      for (const step of steps) step.entries = step.entries.filter((entry) => entry.part !== undefined);
+      return steps.filter(({ entries }) => entries.length > 0);
+    };
+    this.#done = rest(this.#done);
+    this.#undone = rest(this.#undone);
+    const [canUndo, canRedo] = [this.#done.length > 0, this.#undone.length > 0];
+    const before = this.#state.getSnapshot();
+    if (canUndo !== before.canUndo || canRedo !== before.canRedo) this.#state.set({ canUndo, canRedo });
+  }
+}
+
+/** Entries with those made one that follow each other and may. */
+function compact(entries: readonly Entry[], isReady: (entry: Entry) => boolean): Entry[] {
+  const out: Entry[] = [];
+  for (const entry of entries) {
+    const last = out.at(-1);
+    const mayMerge = last?.part && entry.part && last.source === entry.source && isReady(last) && isReady(entry);
+    const part = mayMerge && last.part && entry.part ? merge(last.part, entry.part) : undefined;
+    if (part === undefined || last === undefined) out.push(entry);
+    else out[out.length - 1] = { ...entry, part, isSettled: last.isSettled && entry.isSettled };
+  }
+  return out;
+}
+
+/** One record may have been written several times in a step. */
+function distinct<T extends ChangedRecord | Skipped>(all: readonly T[]): T[] {
+  const keyOf = ({ outcome: _, ...rest }: T & { outcome?: unknown }) => JSON.stringify(rest);
+  return [...new Map(all.map((one) => [keyOf(one), one])).values()];
+}
+
+function isOn({ source, part }: Entry, of: Source, record: string, slot: Slot): boolean {
+  return source === of && part?.record === record && part.turns.has(slot);
+}
+
+function byAge(a: Entry, b: Entry): number {
+  return (a.part?.nth ?? 0) - (b.part?.nth ?? 0);
+}
+
+function carryOut(plan: Plan, record: string, { inside }: Source): Mutation {
+  const { op, at, ifVersion } = plan;
+  const now = inside.recordOf(record);
+  const terms = { ...(at !== undefined && { at }), ...(ifVersion !== undefined && { ifVersion }), isQuiet: true };
+  return inside.write(op, record, fullValue(plan, now), terms);
+}
+
+function sourceOf({ name, snapshot, inside }: UndoableCollection): Source {
+  if (inside === undefined) throw new Error(`collection ${name}: its writes cannot be heard`);
+  return { name, inside, isPending: (id) => (snapshot.getSnapshot().status.get(id)?.pending ?? 0) > 0 };
+}
