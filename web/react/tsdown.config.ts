@@ -1,7 +1,12 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: { devtools: "src/devtools/index.tsx", index: "src/index.ts", suspense: "src/use-suspense.ts" },
+  entry: {
+    devtools: "src/devtools/index.tsx",
+    index: "src/index.ts",
+    suspense: "src/use-suspense.ts",
+    undo: "src/use-undo.ts",
+  },
   format: "esm",
   platform: "neutral",
   target: "es2022",

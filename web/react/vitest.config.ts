@@ -11,9 +11,11 @@ const sources = [
   { find: /^@chorale\/client\/offline$/, replacement: here("../client/src/offline/index.ts") },
   { find: /^@chorale\/client\/schema$/, replacement: here("../client/src/schema.ts") },
   { find: /^@chorale\/client\/testing$/, replacement: here("../client/src/testing/index.ts") },
+  { find: /^@chorale\/client\/undo$/, replacement: here("../client/src/undo/index.ts") },
   { find: /^@chorale\/react$/, replacement: here("src/index.ts") },
   { find: /^@chorale\/react\/devtools$/, replacement: here("src/devtools/index.tsx") },
   { find: /^@chorale\/react\/suspense$/, replacement: here("src/use-suspense.ts") },
+  { find: /^@chorale\/react\/undo$/, replacement: here("src/use-undo.ts") },
 ];
 
 // REACT=18 runs the same tests on the oldest React that is supported.

@@ -16,6 +16,7 @@ import { takeSeat } from "./guides/seat.ts";
 import { openTodos } from "./guides/todos.ts";
 import { tokenFrom } from "./guides/token.ts";
 import { tokenRoute } from "./guides/token-route.ts";
+import { Undoable } from "./guides/undo.tsx";
 import viteConfig from "./guides/vite.ts";
 import { note } from "./notes.ts";
 import { aServer } from "./server.ts";
@@ -164,6 +165,38 @@ test("the guide to presence: a cursor is seen by others, at a pace, and not logg
   expect(ada?.container.querySelectorAll('[data-testid="cursor"]')).toHaveLength(0);
   expect(server.frames.filter(({ direction, event }) => direction === "up" && event === "broadcast")).toHaveLength(4);
   expect(server.channel("board").position.offset).toBe(0);
+});
+
+test("the guide to conflicts: what is mine goes back, what is theirs stays", async () => {
+  const { client, pass } = aServer();
+  const [ada, ben] = [until(client("ada")), until(client("ben"))];
+  const theirs = ben.channels.getChannel({ name: "board" }).collection<{ title: string }>("cards");
+  const page = render(<Undoable channel="board" />, { wrapper: within(ada) });
+  await pass(1_000);
+  act(() => void theirs.add({ id: "c1", title: "first" }));
+  await pass(1_000);
+  const field = () => page.getByLabelText("Title") as HTMLInputElement;
+  const type = (title: string) => fireEvent.change(field(), { target: { value: title } });
+  const press = (shiftKey = false, where: Element | Window = window) =>
+    fireEvent.keyDown(where, { key: shiftKey ? "Z" : "z", ctrlKey: true, shiftKey });
+  type("mine");
+  await pass(1_000);
+  press(false, field());
+  expect(field().value).toBe("mine"); // the browser's own key
+  press();
+  expect(field().value).toBe("first");
+  press(true);
+  await pass(1_000);
+  act(() => void theirs.patch("c1", { title: "theirs" }));
+  await pass(1_000);
+  fireEvent.click(page.getByText("Undo"));
+  await pass(1_000);
+  expect([field().value, page.getByRole("status").textContent]).toEqual([
+    "theirs",
+    "Somebody else has changed that since: theirs stays.",
+  ]);
+  press();
+  expect(page.getByRole("status").textContent).toBe("Nothing to undo");
 });
 
 test("the guide to conflicts: a seat is taken once", async () => {
