@@ -19,6 +19,8 @@ type BenchCmd struct {
 	Latency     benchLatencyCmd   `cmd:"" help:"Two members answer each other, one message in flight."`
 	Rooms       benchRoomsCmd     `cmd:"" help:"Many small rooms, everybody writes at random."`
 	Fanout      benchFanoutCmd    `cmd:"" help:"One writer, many subscribers."`
+	RoomsMax    benchRoomsMaxCmd  `cmd:"" name:"rooms-max" help:"The highest rate of rooms within a bound of p99."`
+	FanoutMax   benchFanoutMaxCmd `cmd:"" name:"fanout-max" help:"The highest rate of fanout within a bound of p99."`
 	Connect     benchConnectCmd   `cmd:"" help:"Connect, authenticate and join."`
 	Idle        benchIdleCmd      `cmd:"" help:"Connections that say nothing, before and after they have talked."`
 	Flood       benchFloodCmd     `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
@@ -139,6 +141,50 @@ func (c *benchFanoutCmd) Run(ctx context.Context) error {
 		Mode: bench.Mode(c.Mode), Subscribers: c.Subscribers, Rate: c.Rate,
 		Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text,
 	}, c.Floor)
+}
+
+// benchBound are the flags of scenarios that look for the highest rate.
+type benchBound struct {
+	P99      time.Duration `name:"p99" default:"30ms" help:"Below it the 99th percentile of the latency must stay."`
+	From     float64       `default:"40" help:"Pushes per second at which the search begins."`
+	Warmup   time.Duration `default:"300ms" help:"How long each try takes before anything counts."`
+	Duration time.Duration `default:"1s" help:"How long what counts of each try is."`
+	Text     int           `default:"200" help:"Bytes of text in a push."`
+	Floor    bool          `negatable:"" help:"Measure the raw-socket floor too."`
+}
+
+func (b benchBound) bound() bench.Bound {
+	return bench.Bound{P99: b.P99, From: b.From, Warmup: b.Warmup, Duration: b.Duration}
+}
+
+type benchRoomsMaxCmd struct {
+	benchTarget `embed:""`
+	benchBound  `embed:""`
+
+	Mode    string `default:"broadcast" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Rooms   int    `default:"500" help:"Channels."`
+	Members int    `default:"4" help:"Members of each."`
+	Seed    uint64 `default:"1" help:"Seed of the schedules."`
+}
+
+// Run implements the command.
+func (c *benchRoomsMaxCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.RoomsMax{
+		Bound: c.bound(), Mode: bench.Mode(c.Mode), Rooms: c.Rooms, Members: c.Members, TextSize: c.Text, Seed: c.Seed,
+	}, c.Floor)
+}
+
+type benchFanoutMaxCmd struct {
+	benchTarget `embed:""`
+	benchBound  `embed:""`
+
+	Mode        string `default:"broadcast" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Subscribers int    `default:"1000" help:"Members that receive."`
+}
+
+// Run implements the command.
+func (c *benchFanoutMaxCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.FanoutMax{Bound: c.bound(), Mode: bench.Mode(c.Mode), Subscribers: c.Subscribers, TextSize: c.Text}, c.Floor)
 }
 
 type benchConnectCmd struct {

@@ -2,7 +2,7 @@
 //
 // # What it is
 //
-// A scenario ([Latency], [Rooms], [Fanout], [Connect], [Flood], [Order], [Reconnect])
+// A scenario ([Latency], [Rooms], [Fanout], [FanoutMax], [Connect], [Flood], [Order]…)
 // opens connections, makes pushes, and watches what arrives. It runs against a [Target]: a server that is
 // already there, one that [Bench] starts for each run, or the floor, a program
 // that only copies frames from socket to socket. Floor and server are driven by
@@ -15,6 +15,9 @@
 //     another client had read it whole. Rooms and Fanout keep their schedule
 //     whatever the server does, so a stall is charged to every push that was due
 //     during it. Latency plays ping-pong with one message in flight.
+//   - FanoutMax and RoomsMax look for the highest rate at which p99 stays within a
+//     bound: each rate is a load of its own, on fresh connections, and one that is
+//     not borne is tried again before it counts as too high.
 //   - The instant travels in the payload, in nanoseconds of the generator's own
 //     monotonic clock; all clients live in one process and share it.
 //   - Deliveries are counted at members other than the author. What a server sends

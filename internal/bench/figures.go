@@ -33,6 +33,10 @@ type Figures struct {
 	// latency that is the generator's own.
 	LateP99Us float64 `json:"lateP99Us"`
 
+	// HighestRate is how many pushes per second met the bound of a search; 0 where
+	// nothing was searched for.
+	HighestRate float64 `json:"highestRate,omitempty"`
+
 	// FloodPerSecond is how many pushes of a flood the server's socket took; 0
 	// where there was none.
 	FloodPerSecond float64 `json:"floodPerSecond,omitempty"`
@@ -97,6 +101,7 @@ func median(runs []Figures) Figures {
 		GeneratorCPUPercent:  medianOf(runs, func(f Figures) float64 { return f.GeneratorCPUPercent }),
 		GeneratorWaitPercent: medianOf(runs, func(f Figures) float64 { return f.GeneratorWaitPercent }),
 		LateP99Us:            medianOf(runs, func(f Figures) float64 { return f.LateP99Us }),
+		HighestRate:          medianOf(runs, func(f Figures) float64 { return f.HighestRate }),
 		FloodPerSecond:       medianOf(runs, func(f Figures) float64 { return f.FloodPerSecond }),
 	}
 	var servers []ServerFigures

@@ -40,6 +40,8 @@ type load struct {
 	// push counts when it was due in it.
 	from, until atomic.Int64
 
+	giveUp time.Duration // how late a push may be made before the whole load is given up; 0: as late as it will be
+
 	latency    Histogram
 	late       Histogram    // how late pushes were made
 	arrivals   atomic.Int64 // deliveries that arrived within the window, whenever they were due

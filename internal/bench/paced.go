@@ -35,10 +35,13 @@ func (r Rooms) crowd() crowd {
 
 func (r Rooms) validate() error { return validatePaced(r.crowd(), r.Rate, r.Warmup, r.Duration) }
 
+func (r Rooms) schedule() *Schedule { return Poisson(r.Seed, r.Rate, r.Rooms*r.Members) }
+
+func (r Rooms) window() (warmup, duration time.Duration) { return r.Warmup, r.Duration }
+
 func (r Rooms) run(ctx context.Context, s site) ([]Figures, error) {
-	c := r.crowd()
-	return crowded(ctx, s, c, func(l *load, m *meter) error {
-		return l.drive(ctx, Poisson(r.Seed, r.Rate, c.channels*c.writers), r.Warmup, r.Duration, m)
+	return crowded(ctx, s, r.crowd(), func(l *load, m *meter) error {
+		return l.drive(ctx, r.schedule(), r.Warmup, r.Duration, m)
 	})
 }
 
@@ -67,9 +70,13 @@ func (f Fanout) crowd() crowd {
 
 func (f Fanout) validate() error { return validatePaced(f.crowd(), f.Rate, f.Warmup, f.Duration) }
 
+func (f Fanout) schedule() *Schedule { return Steady(f.Rate, 1) }
+
+func (f Fanout) window() (warmup, duration time.Duration) { return f.Warmup, f.Duration }
+
 func (f Fanout) run(ctx context.Context, s site) ([]Figures, error) {
 	return crowded(ctx, s, f.crowd(), func(l *load, m *meter) error {
-		return l.drive(ctx, Steady(f.Rate, 1), f.Warmup, f.Duration, m)
+		return l.drive(ctx, f.schedule(), f.Warmup, f.Duration, m)
 	})
 }
 
@@ -116,8 +123,12 @@ func (l *load) drive(ctx context.Context, s *Schedule, warmup, duration time.Dur
 			break
 		}
 		now := time.Now()
+		late := now.Sub(l.base) - time.Duration(due)
+		if l.giveUp > 0 && late > l.giveUp {
+			return errTooLate
+		}
 		if measured {
-			l.late.Record(now.Sub(l.base) - time.Duration(due))
+			l.late.Record(late)
 		}
 		if err := l.pushNow(l.writer(a.Writer), due, now.UnixMilli()); err != nil {
 			l.faults.add(err.Error())

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A Scenario is one kind of load: [Latency], [Rooms], [Fanout], [Connect], [Idle], [Flood],
-// [Order], [Reconnect], [CatchUp] or [Append].
+// A Scenario is one kind of load: [Latency], [Rooms], [RoomsMax], [Fanout], [FanoutMax],
+// [Connect], [Idle], [Flood], [Order], [Reconnect], [CatchUp] or [Append].
 type Scenario interface {
 	// name is the subcommand that runs it.
 	name() string

@@ -1,0 +1,45 @@
+package bench
+
+import "math"
+
+// A climb looks for the highest rate that is borne: up by doubling until one is
+// not, or down by halving until one is, and then between the two. It only
+// decides; whoever measures tells it. The zero value is not useful.
+type climb struct {
+	rate  float64 // to be tried next
+	borne float64 // the highest that was; 0: none yet
+	broke float64 // the lowest that was not; 0: none yet
+}
+
+// Where a climb ends: when what was borne and what was not are this close, or
+// when the rate has left the range in which the generator means anything.
+const (
+	climbClose  = 1.1
+	climbLowest = 0.1
+	climbMost   = 1e6
+)
+
+// tell says whether the rate was borne, and chooses the next.
+func (c *climb) tell(borne bool) {
+	if borne {
+		c.borne = max(c.borne, c.rate)
+	} else if c.broke == 0 || c.rate < c.broke {
+		c.broke = c.rate
+	}
+	switch {
+	case c.broke == 0:
+		c.rate *= 2
+	case c.borne == 0:
+		c.rate /= 2
+	default:
+		c.rate = math.Sqrt(c.borne * c.broke)
+	}
+}
+
+// done says whether there is nothing more to try.
+func (c *climb) done() bool {
+	if c.borne > 0 && c.broke > 0 {
+		return c.broke <= c.borne*climbClose
+	}
+	return c.rate < climbLowest || c.rate > climbMost
+}

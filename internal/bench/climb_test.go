@@ -1,0 +1,36 @@
+package bench
+
+import "testing"
+
+func TestClimb(t *testing.T) {
+	t.Run("it ends within a tenth below the limit, wherever it began", func(t *testing.T) {
+		for _, limit := range []float64{0.3, 7, 39, 40, 41, 1000, 77_777} {
+			tries := 0
+			c := climb{rate: 40}
+			for ; !c.done(); tries++ {
+				c.tell(c.rate <= limit)
+			}
+			if c.borne > limit || c.borne < limit/climbClose {
+				t.Errorf("limit %g: found %g", limit, c.borne)
+			}
+			if tries > 20 {
+				t.Errorf("limit %g: %d tries", limit, tries)
+			}
+		}
+	})
+
+	t.Run("it ends when every rate is borne, or none", func(t *testing.T) {
+		for _, borne := range []bool{true, false} {
+			c := climb{rate: 40}
+			for i := 0; !c.done(); i++ {
+				if i > 50 {
+					t.Fatalf("borne %t: still at %g", borne, c.rate)
+				}
+				c.tell(borne)
+			}
+			if (c.borne > 0) != borne {
+				t.Errorf("borne %t: found %g", borne, c.borne)
+			}
+		}
+	})
+}

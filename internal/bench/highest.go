@@ -1,0 +1,152 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Bound is what a rate must meet to count as borne.
+type Bound struct {
+	P99      time.Duration // of the latency, from the instant at which a push was due
+	From     float64       // pushes per second at which the search begins
+	Warmup   time.Duration // of each try
+	Duration time.Duration // of each try, of what counts
+}
+
+// FanoutMax is the highest rate of Fanout that meets a bound.
+type FanoutMax struct {
+	Bound
+	Mode        Mode
+	Subscribers int
+	TextSize    int
+}
+
+func (f FanoutMax) name() string { return "fanout-max" }
+
+func (f FanoutMax) unit() string { return "deliveries" }
+
+func (f FanoutMax) describe() string {
+	return fmt.Sprintf("one writer, %d subscribers, %s, text of %d bytes, %s", f.Subscribers, f.Mode, f.TextSize, f.Bound)
+}
+
+func (f FanoutMax) at(rate float64) paced {
+	return Fanout{Mode: f.Mode, Subscribers: f.Subscribers, Rate: rate, Warmup: f.Warmup, Duration: f.Duration, TextSize: f.TextSize}
+}
+
+func (f FanoutMax) validate() error { return f.Bound.validate(f.at) }
+
+func (f FanoutMax) run(ctx context.Context, s site) ([]Figures, error) {
+	return f.Bound.highest(ctx, s, f.at)
+}
+
+// RoomsMax is the highest rate of Rooms that meets a bound.
+type RoomsMax struct {
+	Bound
+	Mode     Mode
+	Rooms    int
+	Members  int // per room
+	TextSize int
+	Seed     uint64
+}
+
+func (r RoomsMax) name() string { return "rooms-max" }
+
+func (r RoomsMax) unit() string { return "deliveries" }
+
+func (r RoomsMax) describe() string {
+	return fmt.Sprintf("%d rooms × %d members, %s, text of %d bytes, at random, %s", r.Rooms, r.Members, r.Mode, r.TextSize, r.Bound)
+}
+
+func (r RoomsMax) at(rate float64) paced {
+	return Rooms{
+		Mode: r.Mode, Rooms: r.Rooms, Members: r.Members, Rate: rate,
+		Warmup: r.Warmup, Duration: r.Duration, TextSize: r.TextSize, Seed: r.Seed,
+	}
+}
+
+func (r RoomsMax) validate() error { return r.Bound.validate(r.at) }
+
+func (r RoomsMax) run(ctx context.Context, s site) ([]Figures, error) {
+	return r.Bound.highest(ctx, s, r.at)
+}
+
+// A paced scenario makes pushes on a schedule.
+type paced interface {
+	Scenario
+	crowd() crowd
+	schedule() *Schedule
+	window() (warmup, duration time.Duration)
+}
+
+// String says what a rate must meet.
+func (b Bound) String() string {
+	return fmt.Sprintf("the highest rate with p99 below %s over %s", b.P99, b.Duration)
+}
+
+func (b Bound) validate(at func(rate float64) paced) error {
+	if err := at(b.From).validate(); err != nil {
+		return err
+	}
+	return hold(condition{b.P99 > 0, "the bound of p99 must be above 0"})
+}
+
+// tries is how often a rate that was not borne is tried: one pause of the machine
+// is not the server's limit.
+const tries = 2
+
+// errTooLate is a try that was given up: pushes could not be made any more when
+// they were due.
+var errTooLate = errors.New("the server does not take pushes as they are due")
+
+// highest finds the highest rate that meets the bound. Its figures are those of
+// that rate; what happened beyond it is not held against the subject.
+func (b Bound) highest(ctx context.Context, s site, at func(rate float64) paced) ([]Figures, error) {
+	var best *Figures
+	run := s.run
+	for c, n := (climb{rate: b.From}), 0; !c.done(); {
+		rate := c.rate
+		borne := false
+		for i := 0; i < tries && !borne; i++ {
+			n++
+			s.run = fmt.Sprintf("%s-%d", run, n)
+			f, err := b.try(ctx, s, at(rate))
+			if err != nil {
+				return nil, fmt.Errorf("at %.0f pushes/s: %w", rate, err)
+			}
+			if borne = f != nil; borne && (best == nil || best.HighestRate < rate) {
+				best, f.HighestRate = f, rate
+			}
+		}
+		c.tell(borne)
+	}
+	if best == nil {
+		return nil, fmt.Errorf("no rate met the bound, %s", b)
+	}
+	return []Figures{*best}, nil
+}
+
+// try measures one rate; nil figures: it was not borne.
+func (b Bound) try(ctx context.Context, s site, p paced) (*Figures, error) {
+	s.patience = min(s.patience, 2*time.Second) // who is overloaded will not make up for it
+	figures, err := crowded(ctx, s, p.crowd(), func(l *load, m *meter) error {
+		l.giveUp = 10 * b.P99
+		warmup, duration := p.window()
+		return l.drive(ctx, p.schedule(), warmup, duration, m)
+	})
+	if errors.Is(err, errTooLate) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := figures[0]
+	if f.Server != nil { // what one try adds to the memory after others says nothing
+		f.Server.IdleBytesPerConn, f.Server.BytesPerConn = 0, 0
+	}
+	if f.P99Us >= micros(b.P99) || f.Errors+f.Lost+f.OutOfOrder > 0 || f.Operations == 0 {
+		return nil, nil
+	}
+	return &f, nil
+}

@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestHighest(t *testing.T) {
+	bound := Bound{P99: time.Second, From: 50, Duration: 50 * time.Millisecond}
+
+	t.Run("what is found is the highest rate at which nothing is lost, in figures of that rate", func(t *testing.T) {
+		// Beyond so many messages of one try the fake loses each: 20 and 10 are borne.
+		const most = 20
+		f := startFake(t, &fake{spoil: func(delivered int, frame []byte) [][]byte {
+			if delivered > most {
+				return nil
+			}
+			return [][]byte{frame}
+		}})
+		s := FanoutMax{Bound: bound, Mode: Broadcast, Subscribers: 3, TextSize: 100}
+		figures, err := s.run(t.Context(), site{subject: f.subject(t), run: "t", patience: 50 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := figures[0]
+		pushes := int64(got.HighestRate * bound.Duration.Seconds())
+		if pushes < most*8/10 || pushes > most || got.Lost != 0 || got.Operations == 0 || got.P50Us <= 0 {
+			t.Errorf("%d pushes in a try, want some %d: %+v", pushes, most, got)
+		}
+	})
+
+	t.Run("a server that bears nothing is an error", func(t *testing.T) {
+		var deliveries atomic.Int64
+		f := startFake(t, &fake{spoil: func(int, []byte) [][]byte { deliveries.Add(1); return nil }})
+		s := RoomsMax{Bound: bound, Mode: Broadcast, Rooms: 2, Members: 2, TextSize: 100}
+		_, err := s.run(t.Context(), site{subject: f.subject(t), run: "t", patience: time.Millisecond})
+		if err == nil || !strings.Contains(err.Error(), "no rate") || deliveries.Load() == 0 {
+			t.Errorf("error %v after %d deliveries", err, deliveries.Load())
+		}
+	})
+
+	t.Run("a load is given up when pushes cannot be made as they are due", func(t *testing.T) {
+		f := startFake(t, &fake{spoil: func(_ int, frame []byte) [][]byte {
+			time.Sleep(time.Millisecond) // the server is slow: it is what is tested
+			return [][]byte{frame}
+		}})
+		s := FanoutMax{Bound: bound, Mode: Broadcast, Subscribers: 3, TextSize: 100}
+		s.P99 = time.Nanosecond
+		got, err := s.try(t.Context(), site{subject: f.subject(t), run: "t", patience: enough}, s.at(1000))
+		if got != nil || err != nil {
+			t.Errorf("%+v, %v, want neither figures nor an error", got, err)
+		}
+	})
+
+	t.Run("a bound that nothing can meet is refused", func(t *testing.T) {
+		s := FanoutMax{Bound: Bound{From: 1, Duration: time.Second}, Mode: Broadcast, Subscribers: 1, TextSize: 100}
+		if err := s.validate(); err == nil || !strings.Contains(err.Error(), "p99") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
