@@ -1,6 +1,6 @@
 import type { Rec } from "@chorale/client";
 import type { InterviewFields } from "@chorale/react";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import type { Person } from "../people/doing.ts";
 import { FaceRow } from "../people/face-row.tsx";
 import { IconButton } from "../ui/button.tsx";
@@ -12,9 +12,11 @@ interface InterviewHeaderProps {
   projectId: string;
   interview: Rec<InterviewFields>;
   people: readonly Person[];
+  /** What can be done to the notes as a whole. */
+  tools: ReactNode;
 }
 
-export function InterviewHeader({ projectId, interview, people }: InterviewHeaderProps) {
+export function InterviewHeader({ projectId, interview, people, tools }: InterviewHeaderProps) {
   const [isEditing, setEditing] = useState(false);
   return (
     <header>
@@ -28,6 +30,7 @@ export function InterviewHeader({ projectId, interview, people }: InterviewHeade
         </div>
         <div className="flex shrink-0 items-center gap-2 pt-0.5">
           <FaceRow people={people} />
+          {tools}
           <IconButton icon="edit" label="Edit interview" onClick={() => setEditing(true)} />
         </div>
       </div>

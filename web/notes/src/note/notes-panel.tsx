@@ -15,6 +15,7 @@ import { listNames } from "../people/person.ts";
 import type { Identity } from "../session/session.ts";
 import { usePageTitle } from "../ui/page.tsx";
 import { useFoot } from "../ui/use-foot.ts";
+import { UndoTools } from "../undo/undo-tools.tsx";
 import { Composer } from "./composer.tsx";
 import { addConflict } from "./conflict-text.ts";
 import { authorsOf, countTags, EVERYTHING, filterNotes, isFiltering } from "./filter.ts";
@@ -72,7 +73,12 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
       <main className="flex min-h-0 flex-1 flex-col">
         <div className="border-b border-line px-4 pt-2 pb-2.5 sm:px-8 md:pt-6">
           <div className="mx-auto max-w-3xl space-y-2.5">
-            <InterviewHeader projectId={projectId} interview={interview} people={presence.people} />
+            <InterviewHeader
+              projectId={projectId}
+              interview={interview}
+              people={presence.people}
+              tools={<UndoTools channel={channel} onChanged={scrollTo} />}
+            />
             {all.length > 0 && <FilterBar notes={all} filter={filter} onChange={setFilter} />}
           </div>
         </div>
