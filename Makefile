@@ -67,7 +67,7 @@ lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript; 
 	@scripts/need go
 	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
 	go vet -trimpath ./... # as the build has it, so that it compiles nothing twice
-	cd web && node_modules/.bin/biome check . ../conformance/clients
+	cd web && node_modules/.bin/biome check . ../conformance/clients ../bench/compare
 	npm --prefix web run typecheck --workspaces
 	npm --prefix web run packages
 	npm --prefix web run reference -- --emit none
@@ -118,6 +118,11 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s).
 .PHONY: bench
 bench: bin/chorale ## Measure the binary on this machine: latency, rooms, fan-out, connections, silence, a flood. Takes minutes.
 	for what in latency rooms fanout connect idle flood; do bin/chorale bench $$what || exit 1; done
+
+.PHONY: peers
+peers: ## Build what Chorale is compared with, in bench/; what cannot be built is left out, in one line.
+	@scripts/need go
+	bench/compare/build
 
 .PHONY: clean
 clean: ## Remove what was built; data and installed packages stay.

@@ -38,6 +38,7 @@ type benchTarget struct {
 	Secret    string   `env:"CHORALE_BENCH_SECRET" help:"Secret of the server at --url: each member gets a token of its own."`
 	PID       int      `name:"pid" help:"Process id of the server at --url, when it is on this machine, for its CPU time and memory."`
 	ServerArg []string `name:"server-arg" sep:"none" placeholder:"ARG" help:"A further argument of serve, for servers that are started, such as --server-arg=--pprof=127.0.0.1:6060."`
+	Peer      []string `placeholder:"NAME=PATH" help:"Measure another server too, started for each run (bench/compare builds them): ws, socketio, nats, centrifugo or postgres-changes."`
 	Dir       string   `type:"existingdir" help:"Where started servers keep their data; the default is the system's temporary directory."`
 
 	Runs       int    `default:"3" help:"How often; the report shows medians."`
@@ -52,10 +53,18 @@ func (t *benchTarget) run(ctx context.Context, s bench.Scenario, floor bool) err
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
+	var peers []bench.Peer
+	for _, text := range t.Peer {
+		p, err := bench.ParsePeer(text)
+		if err != nil {
+			return err
+		}
+		peers = append(peers, p)
+	}
 	report, err := bench.Run(ctx, bench.Options{
 		URLs: t.URL, Token: t.Token, Secret: []byte(t.Secret), PID: t.PID,
 		Executable: exe, ServerArgs: t.ServerArg, Dir: t.Dir,
-		Floor: floor, Runs: t.Runs, Pin: t.Pin, ServerCPUs: t.ServerCPUs,
+		Floor: floor, Peers: peers, Runs: t.Runs, Pin: t.Pin, ServerCPUs: t.ServerCPUs,
 		Command: t.command(), Log: os.Stderr,
 	}, s)
 	if err != nil {

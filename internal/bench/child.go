@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -36,10 +37,12 @@ type child struct {
 
 // command says what to run.
 type command struct {
-	path   string
-	args   []string
-	cpus   []int     // that it may use; none means all
-	stderr io.Writer // nil discards
+	path string
+	args []string
+	cpus []int // that it may use; none means all
+	// address is where it will listen, for who does not say so; "": it says so.
+	address string
+	stderr  io.Writer // nil discards
 }
 
 // startChild runs a server and waits until it says that it listens. stop must be
@@ -59,6 +62,9 @@ func startChild(ctx context.Context, c command) (*child, error) {
 	}
 	said := make(chan string, 1)
 	k.work.Go(func() { readLines(out, said) })
+	if c.address != "" {
+		return k, k.reach(ctx, c)
+	}
 	timeout := time.NewTimer(startTimeout)
 	defer timeout.Stop()
 	select {
@@ -73,6 +79,33 @@ func startChild(ctx context.Context, c command) (*child, error) {
 		err = fmt.Errorf("did not listen within %s", startTimeout)
 	}
 	return nil, errors.Join(fmt.Errorf("start %s %s: %w", c.path, strings.Join(c.args, " "), err), k.stop())
+}
+
+// reach waits until the child can be connected to, and stops it when that takes
+// too long.
+func (k *child) reach(ctx context.Context, c command) error {
+	k.url = "http://" + c.address
+	err := until(ctx, startTimeout, "a connection to "+c.address, func() bool {
+		select {
+		case <-k.ended:
+			return true
+		default:
+		}
+		conn, err := net.DialTimeout("tcp", c.address, time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	select {
+	case <-k.ended:
+		err = errors.New("ended before it listened; see its messages above")
+	default:
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("start %s: %w", c.path, err), k.stop())
+	}
+	return nil
 }
 
 // run owns the process: it starts it, waits for it, and ends with it.

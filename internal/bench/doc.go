@@ -5,7 +5,8 @@
 // A scenario ([Latency], [Rooms], [Fanout], [FanoutMax], [Connect], [Flood], [Order]…)
 // opens connections, makes pushes, and watches what arrives. It runs against a [Target]: a server that is
 // already there, one that [Bench] starts for each run, or the floor, a program
-// that only copies frames from socket to socket. Floor and server are driven by
+// that only copies frames from socket to socket. Other servers ([Peer]) can be measured
+// beside them: bench/compare builds some. All are driven by
 // the same generator in the same run, because on a shared machine only their
 // ratio is worth quoting.
 //

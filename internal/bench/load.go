@@ -55,6 +55,7 @@ type load struct {
 // A member is one connection in one channel.
 type member struct {
 	sock *socket
+	ear  ear         // nil where our own protocol is spoken; used by the member's reader only
 	push *pushWriter // used by the driving goroutine only
 
 	offset atomic.Uint64 // highest one seen
@@ -81,6 +82,9 @@ func openLoad(ctx context.Context, s subject, c crowd, run string) (*load, error
 			return err
 		}
 		m := &member{sock: sock, push: push, last: make([]uint32, c.writers), count: make([]uint32, c.writers)}
+		if peer, ok := s.(foreigner); ok {
+			m.ear = peer.ear()
+		}
 		l.members[i] = m
 		l.readers.Go(func() { l.read(m) })
 		return nil
@@ -110,6 +114,7 @@ func (l *load) pushNow(m *member, due, unixMs int64) error {
 
 // read takes what a member receives until its socket ends.
 func (l *load) read(m *member) {
+	deliver := func(message []byte) { l.deliver(m, message) }
 	for {
 		data, err := m.sock.read()
 		if err != nil {
@@ -118,7 +123,22 @@ func (l *load) read(m *member) {
 			}
 			return
 		}
+		if m.ear != nil {
+			l.hear(m, data, deliver)
+			continue
+		}
 		l.take(m, data)
+	}
+}
+
+// hear handles one frame of a peer.
+func (l *load) hear(m *member, data []byte, deliver func([]byte)) {
+	answer, err := m.ear.hear(data, deliver)
+	if err == nil && answer != nil {
+		err = m.sock.send(answer)
+	}
+	if err != nil {
+		l.faults.add(err.Error())
 	}
 }
 
@@ -131,21 +151,25 @@ func (l *load) take(m *member, data []byte) {
 		l.answered.Add(1)
 		return
 	}
+	if !l.deliver(m, data) && ends(data) {
+		l.faults.add(string(data))
+	}
+}
+
+// deliver counts a message, unless it is no push of this load.
+func (l *load) deliver(m *member, data []byte) bool {
 	s, ok := findStamp(data)
 	if !ok {
-		if ends(data) {
-			l.faults.add(string(data))
-		}
-		return
+		return false
 	}
 	now := l.now()
 	l.checkOffset(m, data)
 	if int(s.writer) >= len(m.last) {
 		l.faults.add(fmt.Sprintf("delivery of a writer that does not exist: %s", data))
-		return
+		return true
 	}
 	if m.push.writer == s.writer {
-		return // its own change, come back
+		return true // its own, come back
 	}
 	if s.seq <= m.last[s.writer] {
 		l.disordered.Add(1)
@@ -164,6 +188,7 @@ func (l *load) take(m *member, data []byte) {
 	case l.arrived <- struct{}{}:
 	default: // nobody waits for single deliveries, or knows already
 	}
+	return true
 }
 
 // checkOffset holds the server to one order per channel (R1): offsets rise.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -13,9 +14,10 @@ import (
 )
 
 // TestMain lets the test binary stand in for the chorale binary that Run starts:
-// called as "serve" it is the fake server, as "bench floor-server" the floor.
+// called as "serve" it is the fake server, as "bench floor-server" the floor, with
+// "--secret" a peer.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && (os.Args[1] == "serve" || os.Args[1] == "bench") {
+	if len(os.Args) > 2 && (slices.Contains([]string{"serve", "bench", "--secret"}, os.Args[1])) {
 		if err := standIn(os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -42,6 +44,10 @@ func standIn(args []string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
+	}
+	if args[0] == "--secret" {
+		ready(l.Addr().String())
+		return plainPeer(ctx, l)
 	}
 	f := newFake(l)
 	ready(l.Addr().String())

@@ -43,7 +43,7 @@ type pushWriter struct {
 	clock  hybridClock
 	frame  clientFrame
 
-	head   []byte // up to the ref
+	head   []byte // up to the ref; none: the protocol has no ref
 	middle []byte // from there to n (notes), or to the text
 	id     []byte // after n: the first 24 characters of mutation ids, quoted
 	tail   []byte // after base, up to the text (notes)
@@ -87,7 +87,9 @@ func (w *pushWriter) next(at, unixMs int64, base uint64) []byte {
 	if w.mode == Notes {
 		n++ // the first mutation made the record
 	}
-	buf = strconv.AppendUint(buf, n, 10)
+	if len(w.head) > 0 {
+		buf = strconv.AppendUint(buf, n, 10)
+	}
 	buf = append(buf, w.middle...)
 	if w.mode == Notes {
 		buf = strconv.AppendUint(buf, n, 10)

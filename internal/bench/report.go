@@ -32,7 +32,7 @@ type Report struct {
 
 // A Column is one subject in one phase of the scenario.
 type Column struct {
-	Subject string    `json:"subject"` // "chorale" or "floor"
+	Subject string    `json:"subject"` // "chorale", "floor" or a peer
 	Phase   string    `json:"phase,omitempty"`
 	Runs    []Figures `json:"runs"`
 	Median  Figures   `json:"median"` // faults are summed

@@ -36,6 +36,8 @@ type Options struct {
 	Floor bool // measure the floor too; on Linux, elsewhere it is left out
 	Runs  int  // of each subject; 0 means 3
 
+	Peers []Peer // measured between the floor and Chorale, in this order
+
 	// Pin binds servers and generator to CPUs of their own, when there are two at
 	// least. It is for a process that does nothing else: the whole of it is bound.
 	Pin        bool
@@ -97,6 +99,11 @@ func Run(ctx context.Context, o Options, s Scenario) (*Report, error) {
 		if o.Floor {
 			if err := r.once(ctx, i, floorName, r.onFloor); err != nil {
 				return nil, fmt.Errorf("bench %s: floor: %w", s.name(), err)
+			}
+		}
+		for _, p := range o.Peers {
+			if err := r.once(ctx, i, p.Name, r.onPeer(p)); err != nil {
+				return nil, fmt.Errorf("bench %s: %s: %w", s.name(), p.Name, err)
 			}
 		}
 		measure := r.onChorale

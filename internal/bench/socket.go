@@ -20,6 +20,10 @@ import (
 // the server.
 const readBuffer = 2 << 10
 
+// frameMax is more than any server should send at once: ours sends less than half
+// of it, peers join what has piled up.
+const frameMax = 8 << 20
+
 // dialTimeout bounds connecting, and waiting for an answer while joining.
 const dialTimeout = 10 * time.Second
 
@@ -98,7 +102,7 @@ func (s *socket) read() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h.Masked || !h.Fin || h.Length > protocol.MaxFrameBytes*2 {
+		if h.Masked || !h.Fin || h.Length > frameMax {
 			return nil, fmt.Errorf("frame that no server should send: %+v", h)
 		}
 		payload, err := s.payload(int(h.Length))
