@@ -41,6 +41,8 @@ func TestAuthorization(t *testing.T) {
 		"mutate":                  {call{"POST", interview + "/mutations", mutation}, ok, ok, denied, ok}, // each result says for itself
 		"list records":            {call{"GET", notes, ""}, ok, ok, denied, ok},
 		"get a record":            {call{"GET", notes + "/r0", ""}, ok, ok, denied, ok},
+		"history of a record":     {call{"GET", notes + "/r0/history", ""}, ok, ok, denied, ok},
+		"of an unreadable one":    {call{"GET", diary + "/d0/history", ""}, denied, denied, denied, ok},
 		"put a record":            {call{"PUT", notes + "/r1", `{"content":"x"}`}, ok, rule, denied, ok},
 		"patch a record":          {call{"PATCH", notes + "/r0", `{"content":"x"}`}, ok, rule, denied, ok},
 		"delete another's record": {call{"DELETE", notes + "/r0", ""}, rule, rule, denied, rule},

@@ -258,7 +258,7 @@ func prepare(r *rig, o *operation) map[string]string {
 	admin := r.token("backend", "service_role")
 	r.join("interview:1", "ada")
 	switch o.id {
-	case "getRecord", "patchRecord", "listRecords":
+	case "getRecord", "getRecordHistory", "patchRecord", "listRecords":
 		r.do("PUT", "/api/v1/channels/interview:1/collections/notes/records/r1", admin, `{"content":"x","tags":["a"]}`).want(201)
 	case "history":
 		r.do("POST", "/api/v1/channels/interview:1/messages", admin, `{"event":"e","payload":[1]}`).want(201)

@@ -169,6 +169,44 @@ func (a *API) getRecord(r *request) (answer, *problem) {
 	return answer{status: http.StatusOK, body: record, etag: strconv.FormatUint(record.Version, 10)}, nil
 }
 
+type recordHistory struct {
+	Epoch    string            `json:"epoch"`
+	Complete bool              `json:"complete"` // nothing came before the first of them
+	Changes  []json.RawMessage `json:"changes"`
+}
+
+// getHistory is GET …/records/{id}/history: what the log still holds of a
+// record, also of a deleted one.
+func (a *API) getHistory(r *request) (answer, *problem) {
+	at, refused := a.enterReading(r)
+	if refused != nil {
+		return answer{}, refused
+	}
+	limit, refused := number(r, "limit", defaultHistory, 1, protocol.MaxReplay)
+	if refused != nil {
+		return answer{}, refused
+	}
+	log, id := at.channel.Log(), r.PathValue("id")
+	head, err := a.opts.Engine.Head(r.Context(), log)
+	if err != nil {
+		return answer{}, a.engineProblem("history", err)
+	}
+	changes, complete, err := a.opts.Collections.History(r.Context(), log, at.collection, id, int(limit), maxPageBytes)
+	if err != nil {
+		return answer{}, a.engineProblem("history", err)
+	}
+	if len(changes) == 0 {
+		record, err := a.opts.Collections.Record(r.Context(), log, at.collection, id)
+		switch {
+		case err != nil:
+			return answer{}, a.engineProblem("history", err)
+		case record == nil:
+			return answer{}, refuse(&protocol.Error{Code: protocol.CodeRecordUnknown, Message: "There is no such record"})
+		}
+	}
+	return answer{status: http.StatusOK, body: recordHistory{head.Epoch, complete, changes}}, nil
+}
+
 const maxMutations = 100 // in one request: they are applied one after the other
 
 // A mutated is what became of one mutation: exactly one of both is set, as a

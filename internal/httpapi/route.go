@@ -50,6 +50,7 @@ func (a *API) routes() []route {
 		{"POST", channel + "/mutations", false, a.mutate},
 		{"GET", records, false, a.listRecords},
 		{"GET", records + "/{id}", false, a.getRecord},
+		{"GET", records + "/{id}/history", false, a.getHistory},
 		{"PUT", records + "/{id}", false, a.putRecord},
 		{"PATCH", records + "/{id}", false, a.patchRecord},
 		{"DELETE", records + "/{id}", false, a.deleteRecord},
