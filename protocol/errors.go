@@ -56,9 +56,10 @@ const (
 	CodeUnmatchedTopic      = "unmatched_topic"     // not joined, or not a realtime: topic
 	CodeTooManyChannels     = "channel_rate_limit_reached"
 	CodeTooManyJoins        = "client_join_rate_limit_reached"
-	CodeRateLimited         = "rate_limit_reached" // messages or bytes per second
-	CodeUnknownCollection   = "unknown_collection" //
-	CodeInvalidPayload      = "invalid_payload"    // cannot be understood
+	CodeTooManyConnections  = "connection_rate_limit_reached" // refused before the upgrade
+	CodeRateLimited         = "rate_limit_reached"            // messages or bytes per second
+	CodeUnknownCollection   = "unknown_collection"            //
+	CodeInvalidPayload      = "invalid_payload"               // cannot be understood
 	CodePayloadTooLarge     = "payload_size_exceeded"
 	CodePersistPublic       = "persist_needs_private" //
 	CodeRecordTooLarge      = "record_too_large"      //

@@ -112,10 +112,11 @@ func (a *API) cors(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// bearer is the token that a request carries; "" for none.
+// bearer is the token that a request carries; "" for none. The name of the scheme
+// may be in any case (RFC 9110).
 func bearer(r *http.Request) string {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || token == "" {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		token = r.Header.Get("Apikey")
 	}
 	return token
@@ -125,7 +126,7 @@ func bearer(r *http.Request) string {
 func (a *API) identify(w http.ResponseWriter, r *http.Request) *auth.Identity {
 	id, err := a.opts.Verifier.Verify(bearer(r))
 	if err != nil {
-		writeJSON(w, http.StatusUnauthorized, map[string]string{"message": "Unauthorized"})
+		writeJSON(w, http.StatusUnauthorized, upstreamError{Message: "Unauthorized"})
 		return nil
 	}
 	return id
@@ -143,8 +144,8 @@ func (a *API) publish(r *http.Request, name protocol.Channel, w engine.Write) er
 func (a *API) unavailable(w http.ResponseWriter, err error) {
 	a.opts.Logger.Warn("publish refused", "error", err)
 	w.Header().Set("Retry-After", "1")
-	writeJSON(w, http.StatusServiceUnavailable, map[string]string{
-		"message": "The server cannot store anything at the moment; nothing was written", "code": protocol.CodeUnavailable,
+	writeJSON(w, http.StatusServiceUnavailable, upstreamError{
+		Message: "The server cannot store anything at the moment; nothing was written", Code: protocol.CodeUnavailable, Retryable: true, RetryAfterMs: 1000,
 	})
 }
 

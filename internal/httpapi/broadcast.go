@@ -28,7 +28,7 @@ type batchMessage struct {
 	Topic   string          `json:"topic"`
 	Event   string          `json:"event"`
 	Payload json.RawMessage `json:"payload"`
-	Private bool            `json:"private"`
+	Private flag            `json:"private"`
 	ID      string          `json:"id"`
 }
 
@@ -48,11 +48,17 @@ func (a *API) batch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := json.Unmarshal(data, &body); err != nil {
-		unprocessable(w, "messages", "is not an array of messages: "+err.Error())
+		unprocessable(w, "messages", "cannot be read: "+jsonFault(err))
+		return
+	}
+	if body.Messages == nil {
+		unprocessable(w, "messages", "can't be blank")
 		return
 	}
 	if len(body.Messages) > maxBatch {
-		writeJSON(w, http.StatusTooManyRequests, map[string]string{"message": "Too many messages to broadcast, please reduce the batch size"})
+		writeJSON(w, http.StatusTooManyRequests, upstreamError{
+			Message: "Too many messages to broadcast, please reduce the batch size", Code: protocol.CodePayloadTooLarge,
+		})
 		return
 	}
 	for i, m := range body.Messages {
@@ -89,7 +95,7 @@ func (a *API) batch(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m *batchMessage) channel() protocol.Channel {
-	return protocol.Channel{Name: m.Topic, Private: m.Private}
+	return protocol.Channel{Name: m.Topic, Private: bool(m.Private)}
 }
 
 func (m *batchMessage) fault() string {
@@ -147,7 +153,7 @@ func (a *API) single(w http.ResponseWriter, r *http.Request) {
 	}
 	rules := a.opts.Policy().Channel(name)
 	if rules.May(auth.Publish, id) != nil || keep > 0 && rules.May(auth.Persist, id) != nil {
-		writeJSON(w, http.StatusForbidden, map[string]string{"message": "Unauthorized"})
+		writeJSON(w, http.StatusForbidden, upstreamError{Message: "Unauthorized"})
 		return
 	}
 	excess := a.calls(r, id, 1)
@@ -212,17 +218,37 @@ func singleWrite(w http.ResponseWriter, r *http.Request, event string) (engine.W
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		unprocessable(w, "payload", "Payload size exceeds tenant limit")
+		tooLarge(w, "payload", "")
 		return nil, false
 	}
 	if err != nil {
-		writeJSON(w, http.StatusBadRequest, map[string]string{"message": "the body could not be read"})
+		writeJSON(w, http.StatusBadRequest, upstreamError{Message: "the body could not be read"})
 		return nil, false
 	}
 	return data, true
 }
 
+// An upstreamError is a refusal as clients of upstream read it. Ours are the code
+// and the time after which it may pass.
+type upstreamError struct {
+	Message      string              `json:"message"`
+	Errors       map[string][]string `json:"errors,omitempty"`
+	Code         string              `json:"code,omitempty"`
+	Retryable    bool                `json:"retryable,omitempty"`
+	RetryAfterMs int64               `json:"retryAfterMs,omitempty"`
+}
+
 // unprocessable answers 422 in the shape that clients of upstream read.
 func unprocessable(w http.ResponseWriter, field, why string) {
-	writeJSON(w, http.StatusUnprocessableEntity, map[string]any{"errors": map[string][]string{field: {why}}, "message": field + " " + why})
+	invalid(w, field, why, protocol.CodeInvalidPayload)
+}
+
+// tooLarge answers 422 for a message that is larger than it may be, in upstream's
+// words.
+func tooLarge(w http.ResponseWriter, field, where string) {
+	invalid(w, field, where+"Payload size exceeds tenant limit", protocol.CodePayloadTooLarge)
+}
+
+func invalid(w http.ResponseWriter, field, why, code string) {
+	writeJSON(w, http.StatusUnprocessableEntity, upstreamError{Message: field + " " + why, Errors: map[string][]string{field: {why}}, Code: code})
 }

@@ -3,10 +3,12 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/chorale-rt/chorale/internal/auth"
@@ -54,12 +56,41 @@ func decode[T any](r *request, limit int) (v T, _ *problem) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
-		return v, unreadable("", "The body is not as described: %v", err)
+		return v, unreadable("", "The body is not as described: %s", jsonFault(err))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return v, unreadable("", "The body goes on behind its JSON")
 	}
 	return v, nil
+}
+
+// jsonFault says what is wrong with JSON in words that name its members, and not
+// what reads them.
+func jsonFault(err error) string {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
+		return e.Field + " cannot be a " + e.Value
+	} else if ok {
+		return "it cannot be a " + e.Value
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// flag is a boolean that may be the string "true" or "false" in any case, as
+// upstream takes it. What is neither is refused: whoever means to write in a
+// private channel must not write in a public one.
+type flag bool
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *flag) UnmarshalJSON(data []byte) error {
+	switch strings.ToLower(strings.Trim(string(data), `"`)) {
+	case "true":
+		*f = true
+	case "false", "null":
+		*f = false
+	default:
+		return errors.New("private must be true or false")
+	}
+	return nil
 }
 
 // number reads a parameter between least and most; def when it is absent.

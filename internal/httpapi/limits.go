@@ -84,9 +84,10 @@ func tooMuch(excess limit.Excess) *problem {
 // stands that was too large.
 func answerExcess(w http.ResponseWriter, excess limit.Excess, field, where string) {
 	if excess.Limit == limit.Payload {
-		unprocessable(w, field, where+"Payload size exceeds tenant limit")
+		tooLarge(w, field, where)
 		return
 	}
-	w.Header().Set("Retry-After", strconv.FormatInt((excess.RetryAfterMs()+999)/1000, 10))
-	writeJSON(w, http.StatusTooManyRequests, map[string]string{"message": excess.Sentence(), "code": protocol.CodeRateLimited})
+	ms := excess.RetryAfterMs()
+	w.Header().Set("Retry-After", strconv.FormatInt((ms+999)/1000, 10))
+	writeJSON(w, http.StatusTooManyRequests, upstreamError{Message: excess.Sentence(), Code: protocol.CodeRateLimited, Retryable: true, RetryAfterMs: ms})
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -40,7 +41,11 @@ func TestRESTLimits(t *testing.T) {
 		token := r.token("ada", "service_role")
 		r.do("POST", "/api/broadcast", token, one).want(202)
 		refused := r.do("POST", "/api/broadcast", token, one).want(429)
-		if refused.header.Get("Retry-After") != "1" || into[map[string]string](refused)["message"] != "Too many messages per second in this channel: 1 a second are allowed, and 1 at once" {
+		want := map[string]any{
+			"message": "Too many messages per second in this channel: 1 a second are allowed, and 1 at once",
+			"code":    "rate_limit_reached", "retryable": true, "retryAfterMs": 1000.0,
+		}
+		if refused.header.Get("Retry-After") != "1" || !maps.Equal(into[map[string]any](refused), want) {
 			t.Errorf("%v %s", refused.header, refused.body)
 		}
 		r.do("POST", "/realtime/v1/api/broadcast/x/events/e", token, "{}").want(429)
@@ -102,7 +107,10 @@ func TestRESTLimits(t *testing.T) {
 		r, c := limitedRig(t, limit.Settings{PayloadBytes: 1000})
 		token, large := r.token("ada", "service_role"), `{"text":"`+strings.Repeat("x", 1000)+`"}`
 		r.do("POST", "/api/broadcast", token, `{"messages":[{"topic":"x","event":"e","payload":`+large+`}]}`).want(422)
-		r.do("POST", "/api/broadcast/x/events/e", token, large).want(422)
+		refused := r.do("POST", "/api/broadcast/x/events/e", token, large).want(422)
+		if got := into[upstreamError](refused); got.Code != "payload_size_exceeded" || got.Retryable || got.Errors["payload"][0] != "Payload size exceeds tenant limit" {
+			t.Errorf("%+v", got)
+		}
 		if p := r.do("POST", "/api/v1/channels/room:1/messages", token, `{"event":"e","payload":`+large+`}`).problem(413, "payload_size_exceeded"); p.Retryable || p.Path != "/payload" {
 			t.Errorf("%+v", p)
 		}

@@ -301,6 +301,9 @@ func TestREST(t *testing.T) {
 		{"a wrong token", "/api/broadcast", `{}`, []string{"Authorization", "Bearer x"}, 401, "Unauthorized"},
 		{"no JSON", "/api/broadcast", `{`, []string{"Authorization", bearer}, 422, "messages"},
 		{"a payload that is no object", "/api/broadcast", `{"messages":[{"topic":"x","event":"e","payload":1}]}`, []string{"Authorization", bearer}, 422, "must be an object"},
+		{"no messages", "/api/broadcast", `{}`, []string{"Authorization", bearer}, 422, `{"messages":["can't be blank"]}`},
+		{"messages that are none", "/api/broadcast", `{"messages":[7]}`, []string{"Authorization", bearer}, 422, "messages cannot be a number"},
+		{"a private that may be a slip", "/api/broadcast", `{"messages":[{"topic":"x","event":"e","payload":{},"private":"yes"}]}`, []string{"Authorization", bearer}, 422, "private must be true or false"},
 		{"no topic", "/api/broadcast", `{"messages":[{"event":"e","payload":{}}]}`, []string{"Authorization", bearer}, 422, "topic"},
 		{"another media type", "/api/broadcast/x/events/e", `<x/>`, []string{"Authorization", bearer, "Content-Type", "text/xml"}, 415, "Unsupported Media Type"},
 		{"a body that is no JSON", "/api/broadcast/x/events/e", `{`, []string{"Authorization", bearer}, 422, "payload"},
@@ -313,6 +316,16 @@ func TestREST(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the scheme's name is in any case, and booleans may be strings", func(t *testing.T) {
+		body := `{"messages":[{"topic":"room:2","event":"a","payload":{},"private":"TRUE"}]}`
+		if status, body := r.request("POST", "/api/broadcast", strings.NewReader(body), "Authorization", "bearer "+r.token("backend")); status != 202 {
+			t.Errorf("%d %s", status, body)
+		}
+		status, got := r.request("GET", "/api/v1/channels/room:2/messages", nil, "Authorization", bearer)
+		if status != 200 || !strings.Contains(got, `"event":"a"`) {
+			t.Errorf("%d %s", status, got)
+		}
+	})
 	t.Run("a preflight is answered", func(t *testing.T) {
 		if status, _ := r.request("OPTIONS", "/realtime/v1/api/broadcast", nil); status != 204 {
 			t.Errorf("status %d", status)

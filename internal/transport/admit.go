@@ -14,10 +14,10 @@ import (
 // refused is an answer before the upgrade, and the close code for clients that
 // cannot read it (C1).
 type refused struct {
-	status  int
-	text    string
-	code    int
-	seconds int64 // of Retry-After; 0 when there is none
+	status       int
+	text         string
+	code         int
+	retryAfterMs int64 // 0 when waiting does not help
 }
 
 // admit checks the token and counts the socket in. Who has no valid token is
@@ -38,7 +38,7 @@ func (s *Server) admit(r *http.Request, token string) (limit.Ticket, *refused) {
 		s.opts.Deps.Metrics.Limited(string(excess.Limit))
 		return limit.Ticket{}, &refused{
 			status: http.StatusTooManyRequests, text: excess.Sentence(), code: protocol.CloseTooMany,
-			seconds: (excess.RetryAfterMs() + 999) / 1000,
+			retryAfterMs: excess.RetryAfterMs(),
 		}
 	}
 	return ticket, nil
@@ -58,14 +58,22 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, ch
 	why.answer(w)
 }
 
-// answer writes it as an HTTP answer.
+// answer writes it as an HTTP answer: `error` alone, as upstream has it, and for a
+// limit when to come back (L5).
 func (why *refused) answer(w http.ResponseWriter) {
+	body := struct {
+		Error        string `json:"error"`
+		Code         string `json:"code,omitempty"`
+		Retryable    bool   `json:"retryable,omitempty"`
+		RetryAfterMs int64  `json:"retryAfterMs,omitempty"`
+	}{Error: why.text}
 	w.Header().Set("Content-Type", "application/json")
-	if why.seconds > 0 {
-		w.Header().Set("Retry-After", strconv.FormatInt(why.seconds, 10))
+	if why.retryAfterMs > 0 {
+		body.Code, body.Retryable, body.RetryAfterMs = protocol.CodeTooManyConnections, true, why.retryAfterMs
+		w.Header().Set("Retry-After", strconv.FormatInt((why.retryAfterMs+999)/1000, 10))
 	}
 	w.WriteHeader(why.status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": why.text}) // nobody to tell
+	_ = json.NewEncoder(w).Encode(body) // nobody to tell
 }
 
 // requestToken is the token that a connection is opened with.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -50,11 +51,12 @@ func TestConnectionLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = res.Body.Close() }()
-		var body map[string]string
+		var body map[string]any
 		if err := json.NewDecoder(res.Body).Decode(&body); err != nil {
 			t.Fatal(err)
 		}
-		if res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "5" || body["error"] != sentence {
+		want := map[string]any{"error": sentence, "code": "connection_rate_limit_reached", "retryable": true, "retryAfterMs": 5000.0}
+		if res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "5" || !maps.Equal(body, want) {
 			t.Errorf("got %d, Retry-After %q, %v", res.StatusCode, res.Header.Get("Retry-After"), body)
 		}
 	}
