@@ -4,6 +4,7 @@ export default defineConfig({
   entry: {
     index: "src/index.ts",
     devtools: "src/devtools/index.ts",
+    history: "src/history.ts",
     notes: "src/notes.ts",
     offline: "src/offline/index.ts",
     schema: "src/schema.ts",

@@ -9,6 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^@chorale\/client$/, replacement: here("src/index.ts") },
       { find: /^@chorale\/client\/devtools$/, replacement: here("src/devtools/index.ts") },
+      { find: /^@chorale\/client\/history$/, replacement: here("src/history.ts") },
       { find: /^@chorale\/client\/notes$/, replacement: here("src/notes.ts") },
       { find: /^@chorale\/client\/offline$/, replacement: here("src/offline/index.ts") },
       { find: /^@chorale\/client\/schema$/, replacement: here("src/schema.ts") },

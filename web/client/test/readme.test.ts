@@ -11,7 +11,9 @@ const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf
 
 it("the samples in the README are those that the compiler has seen", () => {
   const samples = [...read("../README.md").matchAll(/```ts\n(.*?)```/gs)].map(([, sample]) => sample);
-  expect(samples).toEqual(["tour", "handler", "undo", "offline", "testing", "node"].map((name) => read(`readme/${name}.ts`)));
+  expect(samples).toEqual(
+    ["tour", "handler", "undo", "history", "offline", "testing", "node"].map((name) => read(`readme/${name}.ts`)),
+  );
 });
 
 it("the tour does what it says", async () => {
