@@ -67,6 +67,7 @@ lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript; 
 	@scripts/need go
 	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
 	go vet -trimpath ./... # as the build has it, so that it compiles nothing twice
+	cd bench/postgres-changes && go vet ./...
 	cd web && node_modules/.bin/biome check . ../conformance/clients ../bench/compare
 	npm --prefix web run typecheck --workspaces
 	npm --prefix web run packages
@@ -85,6 +86,7 @@ test-go: ## Go tests with the race detector.
 	@scripts/need go cc
 	go test -race ./...
 	go test -run Alloc ./internal/hub ./internal/session # budgets hold without the race detector
+	cd bench/postgres-changes && go test ./... # a module of its own; without PostgreSQL most of it is skipped
 
 .PHONY: test-web
 test-web: $(client) $(react) web/react/compat/react18/$(installed) ## Tests of the SDKs and the app, with React 19 and 18.
@@ -123,6 +125,7 @@ bench: bin/chorale ## Measure the binary on this machine: latency, rooms, fan-ou
 peers: ## Build what Chorale is compared with, in bench/; what cannot be built is left out, in one line.
 	@scripts/need go
 	bench/compare/build
+	cd bench/postgres-changes && go build -trimpath -o bin/ . || echo "postgres-changes is left out: it does not build here" >&2
 
 .PHONY: clean
 clean: ## Remove what was built; data and installed packages stay.

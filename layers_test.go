@@ -73,6 +73,9 @@ func packages(t *testing.T) map[string][]string {
 			if base := d.Name(); base == "node_modules" || base == "testdata" || (strings.HasPrefix(base, ".") && base != ".") {
 				return fs.SkipDir
 			}
+			if name != "." && exists(path.Join(filepath.ToSlash(name), "go.mod")) {
+				return fs.SkipDir // a module of its own
+			}
 			return nil
 		}
 		dir := path.Dir(filepath.ToSlash(name))

@@ -21,6 +21,7 @@ type BenchCmd struct {
 	Fanout      benchFanoutCmd    `cmd:"" help:"One writer, many subscribers."`
 	RoomsMax    benchRoomsMaxCmd  `cmd:"" name:"rooms-max" help:"The highest rate of rooms within a bound of p99."`
 	FanoutMax   benchFanoutMaxCmd `cmd:"" name:"fanout-max" help:"The highest rate of fanout within a bound of p99."`
+	Users       benchUsersCmd     `cmd:"" help:"How many people can take notes at once within a bound of p99."`
 	Connect     benchConnectCmd   `cmd:"" help:"Connect, authenticate and join."`
 	Idle        benchIdleCmd      `cmd:"" help:"Connections that say nothing, before and after they have talked."`
 	Flood       benchFloodCmd     `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
@@ -98,7 +99,7 @@ func (t *benchTarget) writeJSON(report *bench.Report) error {
 type benchLatencyCmd struct {
 	benchTarget `embed:""`
 
-	Mode   string `default:"broadcast" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Mode   string `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
 	Count  int    `default:"5000" help:"Pushes that count."`
 	Warmup int    `default:"500" help:"Pushes before that."`
 	Text   int    `default:"200" help:"Bytes of text in a push."`
@@ -113,7 +114,7 @@ func (c *benchLatencyCmd) Run(ctx context.Context) error {
 type benchRoomsCmd struct {
 	benchTarget `embed:""`
 
-	Mode     string        `default:"notes" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Mode     string        `default:"notes" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
 	Rooms    int           `default:"500" help:"Channels."`
 	Members  int           `default:"4" help:"Members of each."`
 	Rate     float64       `default:"3000" help:"Pushes per second, all members together."`
@@ -135,7 +136,7 @@ func (c *benchRoomsCmd) Run(ctx context.Context) error {
 type benchFanoutCmd struct {
 	benchTarget `embed:""`
 
-	Mode        string        `default:"broadcast" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Mode        string        `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
 	Subscribers int           `default:"1000" help:"Members that receive."`
 	Rate        float64       `default:"20" help:"Pushes per second."`
 	Warmup      time.Duration `default:"1s" help:"How long before anything counts."`
@@ -170,7 +171,7 @@ type benchRoomsMaxCmd struct {
 	benchTarget `embed:""`
 	benchBound  `embed:""`
 
-	Mode    string `default:"broadcast" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Mode    string `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
 	Rooms   int    `default:"500" help:"Channels."`
 	Members int    `default:"4" help:"Members of each."`
 	Seed    uint64 `default:"1" help:"Seed of the schedules."`
@@ -183,11 +184,34 @@ func (c *benchRoomsMaxCmd) Run(ctx context.Context) error {
 	}, c.Floor)
 }
 
+type benchUsersCmd struct {
+	benchTarget `embed:""`
+
+	Mode     string        `default:"durable" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
+	Members  int           `default:"4" help:"Members of each room."`
+	Every    time.Duration `default:"10s" help:"Time between two writes of one of them, on average."`
+	P99      time.Duration `name:"p99" default:"600ms" help:"Below it the 99th percentile of the latency must stay."`
+	From     float64       `default:"500" help:"Users with whom the search begins."`
+	Most     float64       `default:"16000" help:"Users with whom it ends, when even they are served in time: each is a connection of this machine, twice."`
+	Warmup   time.Duration `default:"1s" help:"How long each try takes before anything counts."`
+	Duration time.Duration `default:"3s" help:"How long what counts of each try is."`
+	Text     int           `default:"200" help:"Bytes of text in a push."`
+	Seed     uint64        `default:"1" help:"Seed of the schedules."`
+}
+
+// Run implements the command.
+func (c *benchUsersCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.UsersMax{
+		Bound: bench.Bound{P99: c.P99, From: c.From, Most: c.Most, Near: 1.2, Warmup: c.Warmup, Duration: c.Duration},
+		Mode:  bench.Mode(c.Mode), Members: c.Members, Every: c.Every, TextSize: c.Text, Seed: c.Seed,
+	}, false)
+}
+
 type benchFanoutMaxCmd struct {
 	benchTarget `embed:""`
 	benchBound  `embed:""`
 
-	Mode        string `default:"broadcast" enum:"broadcast,notes" help:"What is pushed: ${enum}."`
+	Mode        string `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
 	Subscribers int    `default:"1000" help:"Members that receive."`
 }
 
@@ -199,7 +223,7 @@ func (c *benchFanoutMaxCmd) Run(ctx context.Context) error {
 type benchConnectCmd struct {
 	benchTarget `embed:""`
 
-	Mode     string `default:"broadcast" enum:"broadcast,notes" help:"Which channels are joined: public ones, or private ones with a collection."`
+	Mode     string `default:"broadcast" enum:"broadcast,durable,notes" help:"Which channels are joined: public ones, private ones, or private ones with a collection."`
 	Single   int    `default:"500" help:"Connections that are opened one by one."`
 	Conns    int    `default:"2000" help:"Connections that are opened many at a time."`
 	Parallel int    `default:"64" help:"How many at a time."`
@@ -217,7 +241,7 @@ func (c *benchConnectCmd) Run(ctx context.Context) error {
 type benchIdleCmd struct {
 	benchTarget `embed:""`
 
-	Mode    string        `default:"broadcast" enum:"broadcast,notes" help:"Which channels are joined: public ones, or private ones with a collection."`
+	Mode    string        `default:"broadcast" enum:"broadcast,durable,notes" help:"Which channels are joined: public ones, private ones, or private ones with a collection."`
 	Conns   int           `default:"10000" help:"Connections."`
 	Members int           `default:"4" help:"Members per channel."`
 	Quiet   time.Duration `default:"20s" help:"How long nothing is said, before the traffic and after it."`
@@ -237,7 +261,7 @@ func (c *benchIdleCmd) Run(ctx context.Context) error {
 type benchFloodCmd struct {
 	benchTarget `embed:""`
 
-	Mode     string        `default:"notes" enum:"broadcast,notes" help:"What the others push: ${enum}."`
+	Mode     string        `default:"notes" enum:"broadcast,durable,notes" help:"What the others push: ${enum}."`
 	Rooms    int           `default:"100" help:"Channels of the others."`
 	Members  int           `default:"4" help:"Members of each."`
 	Rate     float64       `default:"500" help:"Pushes per second of the others, all together."`

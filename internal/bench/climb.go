@@ -7,17 +7,15 @@ import "math"
 // decides; whoever measures tells it. The zero value is not useful.
 type climb struct {
 	rate  float64 // to be tried next
+	most  float64 // beyond it nothing is tried
+	near  float64 // at which ratio of what broke to what was borne it ends
 	borne float64 // the highest that was; 0: none yet
 	broke float64 // the lowest that was not; 0: none yet
 }
 
 // Where a climb ends: when what was borne and what was not are this close, or
 // when the rate has left the range in which the generator means anything.
-const (
-	climbClose  = 1.1
-	climbLowest = 0.1
-	climbMost   = 1e6
-)
+const climbLowest = 0.1
 
 // tell says whether the rate was borne, and chooses the next.
 func (c *climb) tell(borne bool) {
@@ -39,7 +37,7 @@ func (c *climb) tell(borne bool) {
 // done says whether there is nothing more to try.
 func (c *climb) done() bool {
 	if c.borne > 0 && c.broke > 0 {
-		return c.broke <= c.borne*climbClose
+		return c.broke <= c.borne*c.near
 	}
-	return c.rate < climbLowest || c.rate > climbMost
+	return c.rate < climbLowest || c.rate > c.most
 }

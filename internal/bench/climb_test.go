@@ -6,11 +6,11 @@ func TestClimb(t *testing.T) {
 	t.Run("it ends within a tenth below the limit, wherever it began", func(t *testing.T) {
 		for _, limit := range []float64{0.3, 7, 39, 40, 41, 1000, 77_777} {
 			tries := 0
-			c := climb{rate: 40}
+			c := climb{rate: 40, most: 1e6, near: 1.1}
 			for ; !c.done(); tries++ {
 				c.tell(c.rate <= limit)
 			}
-			if c.borne > limit || c.borne < limit/climbClose {
+			if c.borne > limit || c.borne < limit/1.1 {
 				t.Errorf("limit %g: found %g", limit, c.borne)
 			}
 			if tries > 20 {
@@ -21,7 +21,7 @@ func TestClimb(t *testing.T) {
 
 	t.Run("it ends when every rate is borne, or none", func(t *testing.T) {
 		for _, borne := range []bool{true, false} {
-			c := climb{rate: 40}
+			c := climb{rate: 40, most: 1e6, near: 1.1}
 			for i := 0; !c.done(); i++ {
 				if i > 50 {
 					t.Fatalf("borne %t: still at %g", borne, c.rate)

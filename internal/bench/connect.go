@@ -28,8 +28,10 @@ func (c Connect) describe() string {
 }
 
 func (c Connect) validate() error {
+	if err := c.Mode.validate(); err != nil {
+		return err
+	}
 	return hold(
-		condition{c.Mode == Broadcast || c.Mode == Notes, fmt.Sprintf("mode %q: use %s or %s", c.Mode, Broadcast, Notes)},
 		condition{c.Single >= 1 && c.Conns >= 1, "at least one connection is needed"},
 		condition{c.Parallel >= 1, "at least one connection at a time is needed"},
 		condition{c.Members >= 1, "at least one member per channel is needed"},

@@ -16,7 +16,7 @@
 //     another client had read it whole. Rooms and Fanout keep their schedule
 //     whatever the server does, so a stall is charged to every push that was due
 //     during it. Latency plays ping-pong with one message in flight.
-//   - FanoutMax and RoomsMax look for the highest rate at which p99 stays within a
+//   - FanoutMax, RoomsMax and UsersMax look for the highest rate at which p99 stays within a
 //     bound: each rate is a load of its own, on fresh connections, and one that is
 //     not borne is tried again before it counts as too high.
 //   - The instant travels in the payload, in nanoseconds of the generator's own

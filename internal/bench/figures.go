@@ -33,9 +33,9 @@ type Figures struct {
 	// latency that is the generator's own.
 	LateP99Us float64 `json:"lateP99Us"`
 
-	// HighestRate is how many pushes per second met the bound of a search; 0 where
-	// nothing was searched for.
-	HighestRate float64 `json:"highestRate,omitempty"`
+	// Highest is what a search found: the pushes per second, or the users, up to which
+	// its bound was met. 0 where nothing was searched for.
+	Highest float64 `json:"highest,omitempty"`
 
 	// FloodPerSecond is how many pushes of a flood the server's socket took; 0
 	// where there was none.
@@ -101,7 +101,7 @@ func median(runs []Figures) Figures {
 		GeneratorCPUPercent:  medianOf(runs, func(f Figures) float64 { return f.GeneratorCPUPercent }),
 		GeneratorWaitPercent: medianOf(runs, func(f Figures) float64 { return f.GeneratorWaitPercent }),
 		LateP99Us:            medianOf(runs, func(f Figures) float64 { return f.LateP99Us }),
-		HighestRate:          medianOf(runs, func(f Figures) float64 { return f.HighestRate }),
+		Highest:              medianOf(runs, func(f Figures) float64 { return f.Highest }),
 		FloodPerSecond:       medianOf(runs, func(f Figures) float64 { return f.FloodPerSecond }),
 	}
 	var servers []ServerFigures

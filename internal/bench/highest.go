@@ -10,7 +10,9 @@ import (
 // Bound is what a rate must meet to count as borne.
 type Bound struct {
 	P99      time.Duration // of the latency, from the instant at which a push was due
-	From     float64       // pushes per second at which the search begins
+	From     float64       // pushes per second, or users, at which the search begins
+	Most     float64       // … and ends, when even that is borne; 0 means 1,000,000
+	Near     float64       // how near: the ratio of what is not borne to what is; 0 means 1.1
 	Warmup   time.Duration // of each try
 	Duration time.Duration // of each try, of what counts
 }
@@ -72,6 +74,44 @@ func (r RoomsMax) run(ctx context.Context, s site) ([]Figures, error) {
 	return r.Bound.highest(ctx, s, r.at)
 }
 
+// UsersMax is how many people can take notes at once: rooms of a few, in which
+// everybody writes now and then.
+type UsersMax struct {
+	Bound
+	Mode     Mode
+	Members  int           // per room
+	Every    time.Duration // between two writes of one of them, on average
+	TextSize int
+	Seed     uint64
+}
+
+func (u UsersMax) name() string { return "users" }
+
+func (u UsersMax) unit() string { return "deliveries" }
+
+func (u UsersMax) describe() string {
+	return fmt.Sprintf("rooms of %d, %s, everybody writes every %s, text of %d bytes, %s, up to %.0f users",
+		u.Members, u.Mode, u.Every, u.TextSize, u.Bound, u.most())
+}
+
+func (u UsersMax) at(users float64) paced {
+	return Rooms{
+		Mode: u.Mode, Rooms: max(1, int(users)/max(1, u.Members)), Members: u.Members, Rate: users / u.Every.Seconds(),
+		Warmup: u.Warmup, Duration: u.Duration, TextSize: u.TextSize, Seed: u.Seed,
+	}
+}
+
+func (u UsersMax) validate() error {
+	if err := hold(condition{u.Every > 0, "the time between two writes must be above 0"}); err != nil {
+		return err
+	}
+	return u.Bound.validate(u.at)
+}
+
+func (u UsersMax) run(ctx context.Context, s site) ([]Figures, error) {
+	return u.Bound.highest(ctx, s, u.at)
+}
+
 // A paced scenario makes pushes on a schedule.
 type paced interface {
 	Scenario
@@ -82,14 +122,32 @@ type paced interface {
 
 // String says what a rate must meet.
 func (b Bound) String() string {
-	return fmt.Sprintf("the highest rate with p99 below %s over %s", b.P99, b.Duration)
+	return fmt.Sprintf("the most with p99 below %s over %s", b.P99, b.Duration)
+}
+
+func (b Bound) most() float64 {
+	if b.Most == 0 {
+		return 1e6
+	}
+	return b.Most
+}
+
+func (b Bound) near() float64 {
+	if b.Near == 0 {
+		return 1.1
+	}
+	return b.Near
 }
 
 func (b Bound) validate(at func(rate float64) paced) error {
 	if err := at(b.From).validate(); err != nil {
 		return err
 	}
-	return hold(condition{b.P99 > 0, "the bound of p99 must be above 0"})
+	return hold(
+		condition{b.P99 > 0, "the bound of p99 must be above 0"},
+		condition{b.near() > 1, "the search cannot end: it must be near by more than 1"},
+		condition{b.most() >= b.From, "the search begins beyond its end"},
+	)
 }
 
 // tries is how often a rate that was not borne is tried: one pause of the machine
@@ -105,7 +163,7 @@ var errTooLate = errors.New("the server does not take pushes as they are due")
 func (b Bound) highest(ctx context.Context, s site, at func(rate float64) paced) ([]Figures, error) {
 	var best *Figures
 	run := s.run
-	for c, n := (climb{rate: b.From}), 0; !c.done(); {
+	for c, n := (climb{rate: b.From, most: b.most(), near: b.near()}), 0; !c.done(); {
 		rate := c.rate
 		borne := false
 		for i := 0; i < tries && !borne; i++ {
@@ -113,10 +171,10 @@ func (b Bound) highest(ctx context.Context, s site, at func(rate float64) paced)
 			s.run = fmt.Sprintf("%s-%d", run, n)
 			f, err := b.try(ctx, s, at(rate))
 			if err != nil {
-				return nil, fmt.Errorf("at %.0f pushes/s: %w", rate, err)
+				return nil, fmt.Errorf("at %.0f: %w", rate, err)
 			}
-			if borne = f != nil; borne && (best == nil || best.HighestRate < rate) {
-				best, f.HighestRate = f, rate
+			if borne = f != nil; borne && (best == nil || best.Highest < rate) {
+				best, f.Highest = f, rate
 			}
 		}
 		c.tell(borne)

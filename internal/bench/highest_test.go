@@ -25,7 +25,7 @@ func TestHighest(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := figures[0]
-		pushes := int64(got.HighestRate * bound.Duration.Seconds())
+		pushes := int64(got.Highest * bound.Duration.Seconds())
 		if pushes < most*8/10 || pushes > most || got.Lost != 0 || got.Operations == 0 || got.P50Us <= 0 {
 			t.Errorf("%d pushes in a try, want some %d: %+v", pushes, most, got)
 		}
@@ -48,6 +48,17 @@ func TestHighest(t *testing.T) {
 		got, err := s.try(t.Context(), site{subject: f.subject(t), run: "t", patience: enough}, s.at(1000))
 		if got != nil || err != nil {
 			t.Errorf("%+v, %v, want neither figures nor an error", got, err)
+		}
+	})
+
+	t.Run("users are as many connections, in rooms that are full, and write as often as they are said to", func(t *testing.T) {
+		u := UsersMax{Bound: Bound{P99: time.Second, From: 8, Most: 16, Duration: 100 * time.Millisecond}, Mode: Broadcast, Members: 4, Every: 200 * time.Millisecond, TextSize: 100}
+		if r := u.at(16).(Rooms); r.Rooms != 4 || r.Members != 4 || r.Rate != 80 {
+			t.Errorf("%+v", r)
+		}
+		figures, err := u.run(t.Context(), site{subject: startFake(t, &fake{}).subject(t), run: "t", patience: enough})
+		if err != nil || figures[0].Highest != 16 {
+			t.Errorf("%+v, %v, want the most that are tried", figures, err)
 		}
 	})
 

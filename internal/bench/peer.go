@@ -92,8 +92,17 @@ func (r *runner) onPeer(p Peer) func(ctx context.Context, run string) ([]Figures
 			}
 			err = errors.Join(err, ended)
 		}()
-		return r.scenario.run(ctx, site{subject: speak(k.url), pid: k.cmd.Process.Pid, run: run, patience: r.options.Patience})
+		return r.scenario.run(ctx, site{subject: speak(k.url), pid: p.pid(k), run: run, patience: r.options.Patience})
 	}
+}
+
+// pid is the process whose CPU time and memory are a peer's; 0 for one that does
+// most of its work in processes of its own.
+func (p Peer) pid(k *child) int {
+	if p.Name == "postgres-changes" {
+		return 0
+	}
+	return k.cmd.Process.Pid
 }
 
 // freeAddress is a loopback address that nobody listens on just now.
@@ -138,7 +147,7 @@ func foreignPush(s seat, head, middle, end string) *pushWriter {
 
 // enter dials an address and makes ready; what enter returns belongs to the socket.
 func enter(ctx context.Context, address string, s seat, greet func(*socket) (*pushWriter, error)) (*socket, *pushWriter, error) {
-	if s.mode != Broadcast {
+	if s.mode == Notes {
 		return nil, nil, errNoRecords
 	}
 	sock, err := dialSocket(ctx, address)

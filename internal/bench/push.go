@@ -16,10 +16,18 @@ type Mode string
 const (
 	// Broadcast: messages of a public channel, kept in memory.
 	Broadcast Mode = "broadcast"
+	// Durable: messages of a private channel, whose rule says who may publish and that
+	// an acknowledged one is on the disk's way (os).
+	Durable Mode = "durable"
 	// Notes: patches of records in the collection notes of a private channel, as
 	// durable as its rule says.
 	Notes Mode = "notes"
 )
+
+// validate says whether there is such a mode.
+func (m Mode) validate() error {
+	return hold(condition{m == Broadcast || m == Durable || m == Notes, fmt.Sprintf("mode %q: use %s, %s or %s", m, Broadcast, Durable, Notes)})
+}
 
 // notesCollection is the collection that Notes writes to; the rules of the notes
 // app name it for channels interview:{id}.
@@ -28,7 +36,7 @@ const notesCollection = "notes"
 // topic is the wire name of a run's channel. run keeps the channels of two runs
 // against one server apart.
 func (m Mode) topic(run string, channel int) string {
-	if m == Notes {
+	if m != Broadcast {
 		return fmt.Sprintf("%sinterview:bench-%s-%d", protocol.TopicPrefix, run, channel)
 	}
 	return fmt.Sprintf("%sbench-%s-%d", protocol.TopicPrefix, run, channel)

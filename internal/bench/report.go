@@ -195,6 +195,14 @@ func (l line) ratio(of, to Figures) string {
 	return strconv.FormatFloat(a/b, 'f', 2, 64)
 }
 
+// searched names what Figures.Highest is.
+func (r *Report) searched() string {
+	if r.Scenario == (UsersMax{}).name() {
+		return "users"
+	}
+	return "highest rate, pushes per second"
+}
+
 func (r *Report) lines() []line {
 	known := func(get func(Figures) float64) func(Figures) (float64, bool) {
 		return func(f Figures) (float64, bool) { return get(f), true }
@@ -226,7 +234,7 @@ func (r *Report) lines() []line {
 		{"max", known(func(f Figures) float64 { return f.MaxUs }), duration, false},
 		{r.Unit, known(func(f Figures) float64 { return float64(f.Operations) }), whole, false},
 		{r.Unit + " per second", known(func(f Figures) float64 { return f.PerSecond }), whole, r.Scenario == "fanout-max" || r.Scenario == "rooms-max"},
-		{"highest rate, pushes per second", measured(func(f Figures) float64 { return f.HighestRate }), whole, true},
+		{r.searched(), measured(func(f Figures) float64 { return f.Highest }), whole, true},
 		{"server CPU s per million " + r.Unit, server(func(s ServerFigures) float64 { return s.CPUSecondsPerMillion }), tenth, true},
 		{"server CPU, % of one core", server(func(s ServerFigures) float64 { return s.CPUPercent }), tenth, false},
 		{"… ready and waiting for a CPU, %", server(func(s ServerFigures) float64 { return s.WaitPercent }), tenth, false},

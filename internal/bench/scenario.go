@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Scenario is one kind of load: [Latency], [Rooms], [RoomsMax], [Fanout], [FanoutMax],
+// A Scenario is one kind of load: [Latency], [Rooms], [RoomsMax], [Fanout], [FanoutMax], [UsersMax],
 // [Connect], [Idle], [Flood], [Order], [Reconnect], [CatchUp] or [Append].
 type Scenario interface {
 	// name is the subcommand that runs it.
@@ -57,8 +57,10 @@ func hold(conditions ...condition) error {
 
 // validate says whether there can be such a load.
 func (c crowd) validate() error {
+	if err := c.mode.validate(); err != nil {
+		return err
+	}
 	return hold(
-		condition{c.mode == Broadcast || c.mode == Notes, fmt.Sprintf("mode %q: use %s or %s", c.mode, Broadcast, Notes)},
 		condition{c.channels >= 1, "at least one channel is needed"},
 		condition{c.members >= 2, "at least two members are needed: one pushes, another receives"},
 		condition{c.writers <= writerMax, fmt.Sprintf("more than %d writers in a channel", writerMax)},

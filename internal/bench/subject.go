@@ -106,7 +106,10 @@ func (c *chorale) join(ctx context.Context, address string, s seat) (*socket, *p
 func (c *chorale) enter(sock *socket, s seat) (*pushWriter, error) {
 	o := pushOptions{mode: s.mode, topic: s.mode.topic(s.run, s.channel), writer: s.index, textSize: s.textSize}
 	config := `{"presence":{"enabled":false}}`
-	if s.mode == Notes {
+	switch s.mode {
+	case Durable:
+		config = `{"presence":{"enabled":false},"private":true}`
+	case Notes:
 		id, err := uuid.NewV7()
 		if err != nil {
 			return nil, fmt.Errorf("make a client id: %w", err)
@@ -121,7 +124,7 @@ func (c *chorale) enter(sock *socket, s seat) (*pushWriter, error) {
 		return nil, err
 	}
 	w := newPushWriter(o)
-	if s.mode == Broadcast {
+	if s.mode != Notes {
 		return w, nil
 	}
 	if _, err := sock.await(protocol.EventSynced, ""); err != nil || !s.writes {

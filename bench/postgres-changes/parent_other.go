@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "syscall"
+
+// dieWithParent needs Linux.
+func dieWithParent(*syscall.SysProcAttr) {}
