@@ -21,6 +21,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/engine/embedded"
 	"github.com/chorale-rt/chorale/internal/hub"
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/metrics"
 	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/internal/session"
@@ -131,6 +132,10 @@ func (s *stage) step(word, rest string) error {
 		s.close()
 		s.open()
 		return nil
+	case "limits":
+		settings, err := limits(strings.Fields(rest))
+		s.world.deps.Limits = limit.New(settings, time.Now)
+		return err
 	case "store":
 		s.world.engine.set(map[string]error{"fails": engine.ErrUnavailable}[rest])
 		return nil
@@ -172,6 +177,32 @@ func (s *stage) connect(words []string) error {
 		s.order = append(s.order, name)
 	}
 	return nil
+}
+
+// limits reads words like joins=1:3, channels=2, payload=64: the limits of the
+// connections that come after it. What is not named is not limited.
+func limits(words []string) (limit.Settings, error) {
+	out := limit.Unlimited()
+	rates := map[string]*limit.Rate{
+		"messages": &out.Messages, "bytes": &out.Bytes, "joins": &out.Joins, "presence": &out.Presence,
+		"channel_messages": &out.ChannelMessages, "channel_bytes": &out.ChannelBytes,
+	}
+	counts := map[string]*int{"channels": &out.Channels, "payload": &out.PayloadBytes}
+	for _, word := range words {
+		name, value, _ := strings.Cut(word, "=")
+		var err error
+		if rate := rates[name]; rate != nil {
+			err = rate.UnmarshalText([]byte(value))
+		} else if count := counts[name]; count != nil {
+			*count, err = strconv.Atoi(value)
+		} else {
+			err = fmt.Errorf("%q is not known", name)
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
 }
 
 // mint makes a token of words like sub=ada, role=anon, ttl=30s.
