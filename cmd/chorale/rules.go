@@ -50,7 +50,7 @@ func (c *rulesCheckCmd) Run() error {
 		return err
 	}
 	var decisions []auth.Decision
-	for _, op := range []auth.Op{auth.Join, auth.Publish, auth.Persist, auth.Presence} {
+	for _, op := range []auth.Op{auth.Join, auth.Publish, auth.Persist, auth.ReadHistory, auth.Presence} {
 		decisions = append(decisions, match.May(op, id))
 	}
 	if c.Mutation != "" {

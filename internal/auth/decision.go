@@ -10,12 +10,13 @@ type Op string
 
 // What rules decide about.
 const (
-	Join     Op = "join"     // become a member, and read the channel
-	Publish  Op = "publish"  // broadcast
-	Persist  Op = "persist"  // have a broadcast kept for longer than the channel keeps others
-	Presence Op = "presence" // be seen in the channel, and see who else is there
-	Read     Op = "read"     // a collection's records
-	Write    Op = "write"    // one record of a collection
+	Join        Op = "join"     // become a member, and read the channel
+	Publish     Op = "publish"  // broadcast
+	Persist     Op = "persist"  // have a broadcast kept for longer than the channel keeps others
+	ReadHistory Op = "history"  // read what was said before: by replay, from a position, over HTTP
+	Presence    Op = "presence" // be seen in the channel, and see who else is there
+	Read        Op = "read"     // a collection's records
+	Write       Op = "write"    // one record of a collection
 )
 
 // A Decision is what a rule says about one identity and one operation.
@@ -25,8 +26,8 @@ type Decision struct {
 	Channel    string
 	Collection string // for Read and Write
 
-	// What decided. For Presence, Persist and Read without a condition of their own these
-	// name what stands in for it.
+	// What decided. For ReadHistory, Presence, Persist and Read without a condition of their
+	// own these name what stands in for it.
 	Rule      string // the rule's pattern
 	File      string // where the rule is
 	Line      int    // the condition's line there; the rule's when there is none
@@ -44,12 +45,13 @@ func (d Decision) Reason() string {
 		return ""
 	}
 	what := map[Op]string{
-		Join:     "join this channel",
-		Publish:  "publish in this channel",
-		Persist:  "have messages kept in this channel",
-		Presence: "be present in this channel",
-		Read:     fmt.Sprintf("read the collection %q", d.Collection),
-		Write:    fmt.Sprintf("write this record of the collection %q", d.Collection),
+		Join:        "join this channel",
+		Publish:     "publish in this channel",
+		Persist:     "have messages kept in this channel",
+		ReadHistory: "read the history of this channel",
+		Presence:    "be present in this channel",
+		Read:        fmt.Sprintf("read the collection %q", d.Collection),
+		Write:       fmt.Sprintf("write this record of the collection %q", d.Collection),
 	}[d.Op]
 	switch {
 	case d.Rule == "":

@@ -28,7 +28,8 @@
 //	    publish:  'true'
 //	    persist:  'true'             # have messages kept for longer; without it, the condition for publish
 //	    presence: 'true'             # without it, the condition for join
-//	    history:  {messages: 1000, bytes: 8MiB, age: 24h, durability: os}
+//	    history:  {messages: 1000, bytes: 8MiB, age: 24h, durability: os, read: 'true'}
+//	                                 # read: who may read what was said before; without it, the condition for join
 //	    limits:   {messagesPerSecond: 500, payloadBytes: 64KiB}   # without them, the server's
 //	    collections:
 //	      notes:

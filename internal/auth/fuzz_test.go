@@ -49,7 +49,7 @@ func FuzzVerify(f *testing.F) {
 // that rules which were taken can be asked.
 func FuzzParseRules(f *testing.F) {
 	f.Add(exampleRules)
-	f.Add("channels: [{match: x, history: {messages: 1, bytes: 1B, age: 1d, durability: disk}, collections: {n: {schema: {}}}}]")
+	f.Add("channels: [{match: x, history: {messages: 1, bytes: 1B, age: 1d, durability: disk, read: 'claims.role == channel'}, collections: {n: {schema: {}}}}]")
 	f.Add("channels: [{match: 'a{b}', join: b == channel}, {match: '{c*}', <<: {join: 'true'}}]")
 	f.Add("a: &a [*a]")
 	f.Add("#")

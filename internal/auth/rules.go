@@ -23,9 +23,9 @@ type Rule struct {
 	Limits      Limits
 	Collections map[string]*CollectionRule // by name; nil when there are none
 
-	file                             string
-	pattern                          pattern
-	join, publish, persist, presence *condition // nil denies
+	file                                      string
+	pattern                                   pattern
+	join, publish, persist, history, presence *condition // nil denies
 }
 
 // History is what a channel's log keeps. A zero bound means the engine's default.
@@ -87,8 +87,9 @@ type Match struct {
 // Rule returns the rule, which must not be changed.
 func (m *Match) Rule() *Rule { return m.rule }
 
-// May decides Join, Publish, Persist or Presence. The condition for presence
-// defaults to the one for join, that for persist to the one for publish.
+// May decides Join, Publish, Persist, ReadHistory or Presence. The conditions for
+// presence and history default to the one for join, that for persist to the one for
+// publish.
 func (m *Match) May(op Op, id *Identity) Decision {
 	d := m.undecided(op, m.rule.Line)
 	switch op {
@@ -98,6 +99,8 @@ func (m *Match) May(op Op, id *Identity) Decision {
 		return m.decide(d, m.rule.publish, &scope{match: m, id: id})
 	case Persist:
 		return m.decide(d, m.rule.persist, &scope{match: m, id: id})
+	case ReadHistory:
+		return m.decide(d, m.rule.history, &scope{match: m, id: id})
 	case Presence:
 		return m.decide(d, m.rule.presence, &scope{match: m, id: id})
 	default:

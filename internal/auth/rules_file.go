@@ -130,7 +130,10 @@ func (p *rulesParser) rule(node *yaml.Node, where string) *Rule {
 		rule.presence = rule.join
 	}
 	rule.Collections = p.collections(env, keys["collections"], where+" collections")
-	rule.History = p.history(keys["history"], where+" history", len(rule.Collections) > 0)
+	rule.History, rule.history = p.history(env, keys["history"], where+" history", len(rule.Collections) > 0)
+	if rule.history == nil {
+		rule.history = rule.join
+	}
 	rule.Limits = p.limits(keys["limits"], where+" limits")
 	return rule
 }
@@ -223,10 +226,12 @@ func (p *rulesParser) readFile(file string) ([]byte, error) {
 	return data, nil
 }
 
-func (p *rulesParser) history(node *yaml.Node, where string, collections bool) History {
-	var h History
+// history returns what a channel's log keeps, and the condition for reading it, nil
+// for an absent one.
+func (p *rulesParser) history(env *compiler, node *yaml.Node, where string, collections bool) (h History, read *condition) {
 	if node != nil {
-		keys := p.mapping(node, where, "messages", "bytes", "age", "durability")
+		keys := p.mapping(node, where, "messages", "bytes", "age", "durability", "read")
+		read = p.condition(env.plain, keys["read"], where+".read")
 		h.Messages = parsed(p, keys["messages"], where+".messages", parseCount)
 		h.Bytes = parsed(p, keys["bytes"], where+".bytes", parseBytes)
 		h.Age = parsed(p, keys["age"], where+".age", parseAge)
@@ -242,7 +247,7 @@ func (p *rulesParser) history(node *yaml.Node, where string, collections bool) H
 			h.Durability = "os"
 		}
 	}
-	return h
+	return h, read
 }
 
 func (p *rulesParser) limits(node *yaml.Node, where string) Limits {

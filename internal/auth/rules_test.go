@@ -68,6 +68,8 @@ func TestMay(t *testing.T) {
 		{"a condition over claims denies", "interview:42", Join, guest, false, 4},
 		{"presence defaults to join", "interview:42", Presence, member, true, 4},
 		{"presence defaults to join, refused too", "interview:42", Presence, guest, false, 4},
+		{"history defaults to join", "interview:42", ReadHistory, member, true, 4},
+		{"history defaults to join, refused too", "interview:42", ReadHistory, guest, false, 4},
 		{"presence of its own counts alone", "user:user-7:x", Presence, member, false, 18},
 		{"persist defaults to publish", "interview:42", Persist, guest, true, 5},
 		{"persist defaults to publish, denied too", "user:user-7:x", Persist, member, false, 16},
@@ -88,6 +90,25 @@ func TestMay(t *testing.T) {
 			d := exampleMatch(t, c.channel).May(c.op, c.id)
 			if d.Allowed != c.allowed || d.Line != c.line {
 				t.Errorf("decision is %s", d)
+			}
+		})
+	}
+}
+
+func TestMayReadHistory(t *testing.T) {
+	rules, err := ParseRules("r.yaml", []byte("channels:\n- match: x\n  join: 'true'\n  history:\n    messages: 10\n    read: 'claims.role == \"authenticated\"'"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _ := rules.Match("x")
+	for role, allowed := range map[string]bool{"authenticated": true, "guest": false} {
+		t.Run("[R7] a condition of its own counts alone, for a "+role, func(t *testing.T) {
+			d := m.May(ReadHistory, identity(role, nil))
+			if d.Allowed != allowed || d.Line != 6 {
+				t.Errorf("decision is %s", d)
+			}
+			if want := `The rule for "x" does not let you read the history of this channel`; !allowed && d.Reason() != want {
+				t.Errorf("%q, want %q", d.Reason(), want)
 			}
 		})
 	}

@@ -33,6 +33,7 @@ func TestAuthorization(t *testing.T) {
 		"get a public channel":    {call{"GET", interview + "?private=false", ""}, ok, ok, ok, ok},
 		"get a ruleless channel":  {call{"GET", "/api/v1/channels/lost", ""}, denied, denied, denied, ok},
 		"history":                 {call{"GET", interview + "/messages", ""}, ok, ok, denied, ok},
+		"history of a vault":      {call{"GET", "/api/v1/channels/vault:1/messages", ""}, ok, denied, denied, denied},
 		"history of a public one": {call{"GET", interview + "/messages?private=false", ""}, ok, ok, ok, ok},
 		"publish":                 {call{"POST", interview + "/messages", `{"event":"e"}`}, ok, denied, denied, ok},
 		"publish in a public one": {call{"POST", interview + "/messages", `{"event":"e","private":false}`}, ok, ok, ok, ok},

@@ -40,6 +40,38 @@ func FuzzBodies(f *testing.F) {
 	})
 }
 
+// FuzzBroadcasts is the same for the routes of upstream's clients, whose bodies may
+// be of any type: they are taken, which has no body, or refused as JSON.
+func FuzzBroadcasts(f *testing.F) {
+	for _, body := range []string{
+		`{"messages":[{"topic":"room:1","event":"e","payload":{"a":1},"private":true,"id":"m1"}]}`,
+		`{"messages":[{"topic":"x","event":"e","payload":{},"private":"TRUE","id":null}]}`,
+		`{"messages":[]}`, `{"messages":{}}`, `{"messages":[null]}`, `{"messages":[{"topic":"\u0000","event":"","payload":[]}]}`, `[1]`, `null`, `{`, ``, "\xff\x00",
+	} {
+		for _, kind := range []string{"application/json", "application/octet-stream", "", "text/plain", "application/json; charset=x", ";;"} {
+			f.Add(body, kind, "private=true&persist%5Bttl%5D=60")
+		}
+	}
+	f.Add(`{}`, "", "persist=perhaps")
+	r := newRig(f)
+	token := r.token("backend", "service_role")
+	f.Fuzz(func(t *testing.T, body, kind, query string) {
+		for _, path := range []string{"/api/broadcast", "/realtime/v1/api/broadcast/room:1/events/e"} {
+			req := httptest.NewRequest("POST", path, strings.NewReader(body))
+			req.URL.RawQuery = query
+			req.Header.Set("Apikey", token)
+			req.Header.Set("Content-Type", kind)
+			got := httptest.NewRecorder()
+			r.handler.ServeHTTP(got, req)
+			taken := got.Code == 202 && got.Body.Len() == 0
+			refused := (got.Code == 415 || got.Code == 422 || got.Code == 429) && json.Valid(got.Body.Bytes())
+			if !taken && !refused {
+				t.Fatalf("%s?%s of %q: %d %s", path, query, kind, got.Code, got.Body)
+			}
+		}
+	})
+}
+
 // FuzzQueries is the same for what stands behind the question mark.
 func FuzzQueries(f *testing.F) {
 	for _, seed := range []string{

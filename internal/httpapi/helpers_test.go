@@ -47,6 +47,9 @@ channels:
       diary:
         read: 'claims.role == "service_role"'
         write: 'claims.role in ["member", "service_role"]'
+  - match: "vault:{id}"
+    join: 'claims.role in ["member", "reader"]'
+    history: {read: 'claims.role == "member"'}
   - match: "room:{id}"
     join: 'true'
     publish: 'true'

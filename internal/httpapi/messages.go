@@ -130,7 +130,7 @@ const defaultHistory = 100
 
 // history is GET …/messages: what came after a position, or the newest messages.
 func (a *API) history(r *request) (answer, *problem) {
-	name, _, refused := a.enter(r, auth.Join)
+	name, _, refused := a.enter(r, auth.Join, auth.ReadHistory)
 	if refused != nil {
 		return answer{}, refused
 	}

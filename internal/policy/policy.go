@@ -98,7 +98,7 @@ func (c Channel) May(op auth.Op, id *auth.Identity) *protocol.Error {
 // upstream's alone: programs compare them.
 func (c Channel) refuse(op auth.Op, why string) *protocol.Error {
 	verb := "write to"
-	if op == auth.Join {
+	if op == auth.Join || op == auth.ReadHistory {
 		verb = "read from"
 	}
 	text := fmt.Sprintf("You do not have permissions to %s this Channel topic: %s", verb, c.name.Name)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/chorale-rt/chorale/internal/auth"
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/hub"
 	"github.com/chorale-rt/chorale/protocol"
@@ -140,6 +141,10 @@ func (s *Session) readMissed(r *joinRequest, log string, p *past) error {
 		return nil
 	}
 	after := engine.Position{Epoch: r.Chorale.Resume.Epoch, Offset: r.Chorale.Resume.Offset}
+	if after.Epoch == p.position.Epoch && after.Offset < p.position.Offset && r.sub.may(auth.ReadHistory) != nil {
+		r.reason = "truncated" // for who may not read the past, the log begins with the join
+		return nil
+	}
 	for {
 		entries, err := s.deps.Engine.Read(s.ctx, log, after, protocol.MaxReplay)
 		switch {

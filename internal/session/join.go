@@ -142,6 +142,11 @@ func (s *Session) newSubscription(f *protocol.Frame, name protocol.Channel, r *j
 	if fault := p.may(auth.Join); fault != nil {
 		return fault
 	}
+	if r.Replay != nil {
+		if fault := p.may(auth.ReadHistory); fault != nil {
+			return fault
+		}
+	}
 	if r.PresenceEnabled && p.may(auth.Presence) != nil {
 		r.PresenceEnabled = false // joined, but without presence, as upstream has it
 	}

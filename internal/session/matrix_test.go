@@ -29,6 +29,7 @@ channels:
     publish: 'claims.role in ["member", "service"]'
     persist: 'claims.role == "service"'
     presence: 'claims.role != "guest"'
+    history: {read: 'claims.role != "guest"'}
   - match: "interview:{id}"
     join: 'claims.role in ["guest", "member", "service"]'
     publish: 'claims.role in ["member", "service"]'
@@ -50,7 +51,7 @@ guest    secret     unauthorized  unauthorized  unauthorized  unauthorized      
 member   secret     unauthorized  unauthorized  unauthorized  unauthorized           unauthorized  unauthorized  unauthorized  unauthorized        unauthorized
 service  secret     unauthorized  unauthorized  unauthorized  unauthorized           unauthorized  unauthorized  unauthorized  unauthorized        unauthorized
 anon     room       unauthorized  unauthorized  unauthorized  unauthorized           unauthorized  unauthorized  unauthorized  unauthorized        unauthorized
-guest    room       ok            ok            unauthorized  unauthorized           unauthorized  none          ok            unknown_collection  unknown_collection
+guest    room       ok            ok            unauthorized  unauthorized           unauthorized  none          unauthorized  unknown_collection  unknown_collection
 member   room       ok            ok            ok            unauthorized           ok            ok            ok            unknown_collection  unknown_collection
 service  room       ok            ok            ok            ok                     ok            ok            ok            unknown_collection  unknown_collection
 anon     interview  unauthorized  unauthorized  unauthorized  unauthorized           unauthorized  unauthorized  unauthorized  unauthorized        unauthorized
@@ -132,7 +133,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 								continue
 							}
 							join := answers[role+" "+channel+"/join"]
-							if operation == "read" { // which is asked for with the join
+							if operation == "read" || operation == "replay" { // which are asked for with the join
 								join = want
 							}
 							want = m.expected(want, effects[state+"/"+operation], join, state)
