@@ -1,5 +1,6 @@
 // What a page offers is in sight: nothing of it lies below the edge or under something else.
 
+import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
 import { launch } from "./lib/browser.mjs";
 import { eventually } from "./lib/eventually.mjs";
@@ -21,6 +22,16 @@ describe("in sight", () => {
   });
   after(() => browser.close());
   const here = { browser: () => browser };
+
+  scenario("the page is as high as the window, however many notes there are", here, async (stage) => {
+    const ada = await stage.person("Ada", { path: interviews.live });
+    await ada.write("The last of them");
+    const [page, window] = await ada.page.evaluate(() => [
+      document.documentElement.scrollHeight,
+      document.documentElement.clientHeight,
+    ]);
+    assert.equal(page, window);
+  });
 
   scenario("the buttons of an editor are, when the last note is edited by the keyboard", here, async (stage) => {
     const ada = await stage.person("Ada", { path: interviews.live });

@@ -63,9 +63,12 @@ export function Timeline(props: TimelineProps) {
       ) : (
         <AllRows rows={rows} revealer={revealer} card={card} />
       )}
-      <p aria-live="polite" className="sr-only">
-        {describeArrivals(arrivals)}
-      </p>
+      {/* Placed within the list: else it lies as far below the page as the list is long, and the page can be scrolled to there. */}
+      <div className="relative">
+        <p aria-live="polite" className="sr-only">
+          {describeArrivals(arrivals)}
+        </p>
+      </div>
     </NowContext>
   );
 }
