@@ -15,6 +15,7 @@ export default defineConfig({
     alias: {
       "@chorale/client/devtools": workspace("client/src/devtools/index.ts"),
       "@chorale/client/offline": workspace("client/src/offline/index.ts"),
+      "@chorale/client/history": workspace("client/src/history.ts"),
       "@chorale/client/notes": workspace("client/src/notes.ts"),
       "@chorale/client/schema": workspace("client/src/schema.ts"),
       "@chorale/client/testing": workspace("client/src/testing/index.ts"),

@@ -1,6 +1,8 @@
 import { offline } from "@chorale/client/offline";
 import { RealtimeProvider } from "@chorale/react";
+import { useMemo } from "react";
 import { Devtools } from "./devtools.tsx";
+import { HistorySourceContext } from "./history/source.ts";
 import { KeptFailuresProvider } from "./note/kept-failures.tsx";
 import { SessionGate } from "./session/gate.tsx";
 import type { Session } from "./session/session.ts";
@@ -9,6 +11,7 @@ import { ToastProvider } from "./toast/toast.tsx";
 
 /** The app: who we are, the connection for that, and the pages. */
 export function App({ session, url, devtools }: { session: Session; url: string; devtools: boolean }) {
+  const source = useMemo(() => ({ url, getToken: session.getToken }), [url, session]);
   return (
     <SessionGate session={session}>
       {(identity) => (
@@ -20,7 +23,9 @@ export function App({ session, url, devtools }: { session: Session; url: string;
         >
           <ToastProvider>
             <KeptFailuresProvider>
-              <Shell session={session} identity={identity} />
+              <HistorySourceContext value={source}>
+                <Shell session={session} identity={identity} />
+              </HistorySourceContext>
             </KeptFailuresProvider>
           </ToastProvider>
           <Devtools isWanted={devtools} />

@@ -29,6 +29,7 @@ function recording() {
     dismissConflict: note("dismissConflict"),
     retry: note("retry"),
     dismissRefusal: note("dismissRefusal"),
+    showHistory: note("showHistory"),
   };
   return { asked, actions };
 }

@@ -8,6 +8,7 @@ const SHORTCUTS: readonly (readonly [keys: readonly string[], does: string])[] =
   [["r"], "Start or pause the recording clock"],
   [["j", "k"], "Next, previous note"],
   [["e"], "Edit the note"],
+  [["h"], "History of the note"],
   [["Del"], "Delete the note"],
   [["Ctrl + Z"], "Undo what you did last; with Shift, redo"],
   [["z"], "What a message offers"],

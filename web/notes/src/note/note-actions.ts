@@ -8,6 +8,8 @@ export interface NoteActions {
   readonly restore: (id: string, patch?: Partial<NoteFields>) => void;
   /** Opens the editor, with a text that was left off earlier if there is one. */
   readonly edit: (note: Note, draft?: string) => void;
+  /** Shows who changed the note, what and when. */
+  readonly showHistory: (note: Note) => void;
   /** Closes the editor. `unsaved` is what the person had written and gave up. */
   readonly stopEditing: (note: Note, unsaved?: string) => void;
   /** Somebody is at it: tells the others. */

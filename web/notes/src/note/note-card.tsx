@@ -53,6 +53,9 @@ export const NoteCard = memo(function NoteCard(props: NoteCardProps) {
     if (event.key === "e") {
       event.preventDefault();
       actions.edit(note);
+    } else if (event.key === "h") {
+      event.preventDefault();
+      actions.showHistory(note);
     } else if (event.key === "Delete") {
       focusNeighbourOf(event.currentTarget);
       actions.remove(note);
@@ -148,6 +151,7 @@ function CardHeader({ note, kind, isPending, editedBy, isEditing, actions }: Car
       {!isEditing && (
         <div className="-my-2 -mr-2 ml-auto flex opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:opacity-100">
           <IconButton icon="edit" label="Edit" data-testid="note-edit" onClick={() => actions.edit(note)} />
+          <IconButton icon="history" label="History" data-testid="note-history" onClick={() => actions.showHistory(note)} />
           <IconButton icon="trash" label="Delete" data-testid="note-delete" onClick={remove} />
         </div>
       )}

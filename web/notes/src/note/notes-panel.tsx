@@ -8,6 +8,7 @@ import {
   usePresence,
 } from "@chorale/react";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { HistoryDialog } from "../history/history-dialog.tsx";
 import { InterviewHeader } from "../interview/interview-header.tsx";
 import { editorsOf, type InterviewPresence, type Person, peopleOf, writersOf } from "../people/doing.ts";
 import { NamesContext } from "../people/names.tsx";
@@ -44,6 +45,7 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
   const { status } = useChannel(channel);
   const [filter, setFilter] = useState(EVERYTHING);
   const [editing, setEditing] = useState<Editing>();
+  const [withHistory, showHistory] = useState<Note>();
   const [conflicts, setConflicts] = useState<readonly Conflict[]>([]);
   const presence = useOwnPresence(channel, identity);
   const say = useDoing(presence.update);
@@ -52,7 +54,7 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
     onConflict: (conflict) => setConflicts((before) => addConflict(before, conflict)),
   });
   const { failures, forget } = useKeptFailures(channel);
-  const actions = useNoteActions({ notes, setEditing, setConflicts, say, forget });
+  const actions = useNoteActions({ notes, setEditing, setConflicts, showHistory, say, forget });
   const all = notes.notes;
   const shown = useMemo(() => filterNotes(all, filter), [all, filter]);
   const arrivals = useArrivals(all, notes.isLoading, identity.sub);
@@ -124,6 +126,17 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
           </div>
         </div>
         <KnownTags notes={all} />
+        {withHistory && (
+          <HistoryDialog
+            interviewId={interview.id}
+            note={notes.notes.find(({ id }) => id === withHistory.id) ?? withHistory}
+            onUse={(content) => {
+              showHistory(undefined);
+              actions.update(withHistory.id, { content });
+            }}
+            onClose={() => showHistory(undefined)}
+          />
+        )}
       </main>
     </NamesContext>
   );

@@ -10,13 +10,15 @@ interface Parts {
   notes: UseInterviewNotes;
   setEditing: Dispatch<SetStateAction<Editing | undefined>>;
   setConflicts: Dispatch<SetStateAction<readonly Conflict[]>>;
+  /** Stable. */
+  showHistory: (note: Note) => void;
   say: ReturnType<typeof useDoing>;
   /** Forgets that a write to a note was refused. Stable. */
   forget: (noteId: string) => void;
 }
 
 /** What can be done to the notes of an interview, with what the page says about it. Stable. */
-export function useNoteActions({ notes, setEditing, setConflicts, say, forget }: Parts): NoteActions {
+export function useNoteActions({ notes, setEditing, setConflicts, showHistory, say, forget }: Parts): NoteActions {
   const toast = useToast();
   const { addNote, updateNote, deleteNote, restoreNote, dismiss } = notes;
   return useMemo(() => {
@@ -33,6 +35,7 @@ export function useNoteActions({ notes, setEditing, setConflicts, say, forget }:
       update: updateNote,
       restore: restoreNote,
       edit,
+      showHistory,
       dismissConflict,
       dismissRefusal,
       touch: (noteId) => say("editing", noteId),
@@ -59,7 +62,7 @@ export function useNoteActions({ notes, setEditing, setConflicts, say, forget }:
         writeAgain(failure, { addNote, updateNote, deleteNote, restoreNote });
       },
     };
-  }, [addNote, updateNote, deleteNote, restoreNote, dismiss, setEditing, setConflicts, say, forget, toast]);
+  }, [addNote, updateNote, deleteNote, restoreNote, dismiss, setEditing, setConflicts, showHistory, say, forget, toast]);
 }
 
 type Writes = Pick<UseInterviewNotes, "addNote" | "updateNote" | "deleteNote" | "restoreNote">;
