@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type BenchCmd struct {
 	Reconnect   benchReconnectCmd `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
 	CatchUp     benchCatchUpCmd   `cmd:"" name:"catchup" help:"Join a large collection, and a channel in which much was missed."`
 	Append      benchAppendCmd    `cmd:"" help:"The engine alone: how fast entries are acknowledged."`
+	Report      benchReportCmd    `cmd:"" help:"Write a page with pictures of what --json has kept."`
 	FloorServer floorServerCmd    `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
 }
 
@@ -46,6 +48,8 @@ type benchTarget struct {
 	Pin        bool   `default:"true" negatable:"" help:"Bind server and generator to CPUs of their own (Linux)."`
 	ServerCPUs int    `name:"server-cpus" default:"1" help:"How many CPUs the server gets."`
 	JSON       string `name:"json" type:"path" placeholder:"FILE" help:"Write the report there too, every run in it."`
+	Title      string `help:"For bench report: the section of the page."`
+	Label      string `help:"For bench report: what this is there, beside others of the same title."`
 }
 
 // run measures, prints the report, and fails when it should not be believed.
@@ -66,7 +70,7 @@ func (t *benchTarget) run(ctx context.Context, s bench.Scenario, floor bool) err
 		URLs: t.URL, Token: t.Token, Secret: []byte(t.Secret), PID: t.PID,
 		Executable: exe, ServerArgs: t.ServerArg, Dir: t.Dir,
 		Floor: floor, Peers: peers, Runs: t.Runs, Pin: t.Pin, ServerCPUs: t.ServerCPUs,
-		Command: t.command(), Log: os.Stderr,
+		Title: t.Title, Label: t.Label, Command: t.command(), Log: os.Stderr,
 	}, s)
 	if err != nil {
 		return err
@@ -74,9 +78,21 @@ func (t *benchTarget) run(ctx context.Context, s bench.Scenario, floor bool) err
 	return errors.Join(report.WriteTable(os.Stdout), t.writeJSON(report), report.Err())
 }
 
-// command is how this was called, without what must not be passed on.
+// command is how this was called, without what must not be passed on and what is
+// only about the report.
 func (t *benchTarget) command() string {
-	line := "chorale " + strings.Join(os.Args[1:], " ")
+	args := []string{"chorale"}
+	for i := 1; i < len(os.Args); i++ {
+		name, _, joined := strings.Cut(os.Args[i], "=")
+		if slices.Contains([]string{"--json", "--title", "--label"}, name) {
+			if !joined {
+				i++ // its value
+			}
+			continue
+		}
+		args = append(args, os.Args[i])
+	}
+	line := strings.Join(args, " ")
 	for _, secret := range []string{t.Token, t.Secret} {
 		if secret != "" {
 			line = strings.ReplaceAll(line, secret, "…")
@@ -351,6 +367,14 @@ func (c *benchAppendCmd) Run(ctx context.Context) error {
 		Durability: durability, Writers: c.Writers, Channels: c.Channels, Bytes: c.Bytes, Duration: c.Duration,
 	}, false)
 }
+
+type benchReportCmd struct {
+	Dir  string `arg:"" type:"existingdir" help:"The directory with the JSON files. The pictures (SVG) go there too."`
+	Page string `default:"benchmarks.md" type:"path" help:"Where to write the page (Markdown), beside the directory."`
+}
+
+// Run implements the command.
+func (c *benchReportCmd) Run() error { return bench.WritePage(c.Page, c.Dir) }
 
 type floorServerCmd struct {
 	Addr string `default:"127.0.0.1:0" help:"Where to listen, as host:port."`

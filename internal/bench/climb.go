@@ -2,12 +2,13 @@ package bench
 
 import "math"
 
-// A climb looks for the highest rate that is borne: up by doubling until one is
-// not, or down by halving until one is, and then between the two. It only
+// A climb looks for the highest rate that is borne: up in steps until one is
+// not, or down until one is, and then between the two. It only
 // decides; whoever measures tells it. The zero value is not useful.
 type climb struct {
 	rate  float64 // to be tried next
 	most  float64 // beyond it nothing is tried
+	step  float64 // by which it is multiplied on the way up, and divided on the way down
 	near  float64 // at which ratio of what broke to what was borne it ends
 	borne float64 // the highest that was; 0: none yet
 	broke float64 // the lowest that was not; 0: none yet
@@ -26,9 +27,9 @@ func (c *climb) tell(borne bool) {
 	}
 	switch {
 	case c.broke == 0:
-		c.rate *= 2
+		c.rate *= c.step
 	case c.borne == 0:
-		c.rate /= 2
+		c.rate /= c.step
 	default:
 		c.rate = math.Sqrt(c.borne * c.broke)
 	}

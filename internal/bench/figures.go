@@ -37,6 +37,9 @@ type Figures struct {
 	// its bound was met. 0 where nothing was searched for.
 	Highest float64 `json:"highest,omitempty"`
 
+	// AtLeast says that the search ended there: more was not tried.
+	AtLeast bool `json:"atLeast,omitempty"`
+
 	// FloodPerSecond is how many pushes of a flood the server's socket took; 0
 	// where there was none.
 	FloodPerSecond float64 `json:"floodPerSecond,omitempty"`
@@ -107,6 +110,7 @@ func median(runs []Figures) Figures {
 	var servers []ServerFigures
 	var followed []FollowedFigures
 	for _, f := range runs {
+		m.AtLeast = m.AtLeast || f.AtLeast
 		m.Errors += f.Errors
 		m.Lost += f.Lost
 		m.Duplicated += f.Duplicated

@@ -163,7 +163,11 @@ var errTooLate = errors.New("the server does not take pushes as they are due")
 func (b Bound) highest(ctx context.Context, s site, at func(rate float64) paced) ([]Figures, error) {
 	var best *Figures
 	run := s.run
-	for c, n := (climb{rate: b.From, most: b.most(), near: b.near()}), 0; !c.done(); {
+	c := climb{rate: b.From, most: b.most(), step: 2, near: b.near()}
+	if s.hint > 0 {
+		c.rate, c.step = s.hint, 1.2
+	}
+	for n := 0; !c.done(); {
 		rate := c.rate
 		borne := false
 		for i := 0; i < tries && !borne; i++ {
@@ -182,6 +186,7 @@ func (b Bound) highest(ctx context.Context, s site, at func(rate float64) paced)
 	if best == nil {
 		return nil, fmt.Errorf("no rate met the bound, %s", b)
 	}
+	best.AtLeast = c.broke == 0
 	return []Figures{*best}, nil
 }
 

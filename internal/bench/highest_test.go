@@ -57,7 +57,7 @@ func TestHighest(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		figures, err := u.run(t.Context(), site{subject: startFake(t, &fake{}).subject(t), run: "t", patience: enough})
-		if err != nil || figures[0].Highest != 16 {
+		if err != nil || figures[0].Highest != 16 || !figures[0].AtLeast {
 			t.Errorf("%+v, %v, want the most that are tried", figures, err)
 		}
 	})

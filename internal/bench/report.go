@@ -20,6 +20,8 @@ const (
 
 // A Report is what Run found.
 type Report struct {
+	Title      string    `json:"title,omitempty"` // of the section of a page that it belongs to
+	Label      string    `json:"label,omitempty"` // what it is there, beside others of the same title
 	Scenario   string    `json:"scenario"`
 	Parameters string    `json:"parameters"`
 	Unit       string    `json:"unit"` // what an operation is, in the plural
@@ -40,7 +42,7 @@ type Column struct {
 
 func newReport(o Options, s Scenario) *Report {
 	return &Report{
-		Scenario: s.name(), Parameters: s.describe(), Unit: s.unit(),
+		Title: o.Title, Label: o.Label, Scenario: s.name(), Parameters: s.describe(), Unit: s.unit(),
 		Command: o.Command, Machine: machineName(), Pinning: "none", Time: time.Now().UTC().Truncate(time.Second),
 	}
 }
@@ -238,8 +240,8 @@ func (r *Report) lines() []line {
 		{"server CPU s per million " + r.Unit, server(func(s ServerFigures) float64 { return s.CPUSecondsPerMillion }), tenth, true},
 		{"server CPU, % of one core", server(func(s ServerFigures) float64 { return s.CPUPercent }), tenth, false},
 		{"… ready and waiting for a CPU, %", server(func(s ServerFigures) float64 { return s.WaitPercent }), tenth, false},
-		{"server KiB per connection, idle", server(func(s ServerFigures) float64 { return s.IdleBytesPerConn / 1024 }), tenth, false},
-		{"… after the traffic", server(func(s ServerFigures) float64 { return s.BytesPerConn / 1024 }), tenth, false},
+		{"server KiB per connection, idle", server(func(s ServerFigures) float64 { return max(s.IdleBytesPerConn, 0) / 1024 }), tenth, false},
+		{"… after the traffic", server(func(s ServerFigures) float64 { return max(s.BytesPerConn, 0) / 1024 }), tenth, false},
 		{"server MiB resident", server(func(s ServerFigures) float64 { return s.ResidentBytes / (1 << 20) }), tenth, false},
 		{"generator CPU, % of one core", known(func(f Figures) float64 { return f.GeneratorCPUPercent }), tenth, false},
 		{"… ready and waiting for a CPU, %", known(func(f Figures) float64 { return f.GeneratorWaitPercent }), tenth, false},

@@ -47,6 +47,8 @@ type Options struct {
 	// missing, before they are lost. 0 means 5 seconds.
 	Patience time.Duration
 
+	Title   string    // for pages: see Report
+	Label   string    // likewise
 	Command string    // how this was asked for, for the report
 	Log     io.Writer // progress, and what servers say on stderr; nil discards
 }
@@ -122,7 +124,8 @@ type runner struct {
 	options    Options
 	scenario   Scenario
 	report     *Report
-	serverCPUs []int // none: anywhere
+	serverCPUs []int   // none: anywhere
+	hint       float64 // for the subject that is measured now
 }
 
 // pin divides the CPUs: the first ones are the generator's.
@@ -153,6 +156,10 @@ func list(cpus []int) string { return strings.Trim(fmt.Sprint(cpus), "[]") }
 // once measures one subject once and adds it to the report.
 func (r *runner) once(ctx context.Context, i int, name string, measure func(context.Context, string) ([]Figures, error)) error {
 	began := time.Now()
+	r.hint = 0
+	if c := r.report.column(name, ""); c != nil {
+		r.hint = c.Runs[len(c.Runs)-1].Highest
+	}
 	figures, err := measure(ctx, hex.EncodeToString(randomBytes(4)))
 	if err != nil {
 		return err
@@ -169,7 +176,7 @@ func (r *runner) onFloor(ctx context.Context, run string) ([]Figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	figures, err := r.scenario.run(ctx, site{subject: &floorSubject{url: k.url}, pid: k.cmd.Process.Pid, run: run, patience: r.options.Patience})
+	figures, err := r.scenario.run(ctx, site{subject: &floorSubject{url: k.url}, pid: k.cmd.Process.Pid, run: run, hint: r.hint, patience: r.options.Patience})
 	return figures, errors.Join(err, k.stop())
 }
 
@@ -186,7 +193,7 @@ func (r *runner) onChorale(ctx context.Context, run string) ([]Figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.scenario.run(ctx, site{subject: subject, pid: o.PID, run: run, patience: o.Patience})
+	return r.scenario.run(ctx, site{subject: subject, pid: o.PID, run: run, hint: r.hint, patience: o.Patience})
 }
 
 // onOwnServer starts a server with an empty log and the rules of the notes app,
@@ -217,7 +224,7 @@ func (r *runner) onOwnServer(ctx context.Context, run string) (figures []Figures
 	if err != nil {
 		return nil, err
 	}
-	return r.scenario.run(ctx, site{subject: subject, pid: own.child.cmd.Process.Pid, own: own, run: run, patience: r.options.Patience})
+	return r.scenario.run(ctx, site{subject: subject, pid: own.child.cmd.Process.Pid, own: own, run: run, hint: r.hint, patience: r.options.Patience})
 }
 
 // limits are the arguments that let a load through: what is measured is how fast

@@ -33,6 +33,7 @@ type site struct {
 	subject subject
 	pid     int        // of the server; 0 when it is elsewhere
 	own     *ownServer // when it was started for this run, else nil
+	hint    float64    // where a search of the last run ended; 0: there was none
 	run     string     // no other run on this server has it
 
 	// patience is how long after the last push deliveries may still come. What is
