@@ -92,11 +92,24 @@ func (a *API) Register(mux Router) {
 			writeJSON(w, http.StatusOK, map[string]string{"message": "Success"})
 		}))
 	}
+	// What else stands under the paths of clients is no page of an app's.
+	for _, under := range []string{"/api/", "/realtime/v1/", "/socket/"} {
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+			mux.HandleFunc(method+" "+under, a.cors(noRoute))
+		}
+	}
 	a.registerV1(mux)
 	mux.HandleFunc("GET /openapi.json", a.cors(a.serveOpenAPI))
 	if a.opts.DevSecret != nil {
 		mux.HandleFunc("POST /dev/token", a.devToken)
 	}
+}
+
+// noRoute answers clients whose address is wrong; those of upstream print the message.
+func noRoute(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, http.StatusNotFound, upstreamError{
+		Message: "There is no route for " + r.Method + " here; /openapi.json lists them", Code: protocol.CodeNotFound,
+	})
 }
 
 // cors lets browsers of any origin call: tokens, not origins, are what counts here.

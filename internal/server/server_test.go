@@ -326,6 +326,16 @@ func TestREST(t *testing.T) {
 			t.Errorf("%d %s", status, got)
 		}
 	})
+	t.Run("a path that is no route is not a page of the app", func(t *testing.T) {
+		for _, path := range []string{"/api/nothing", "/realtime/v1/nothing", "/realtime/v1/api/broadcast", "/socket/nothing"} {
+			if status, body := r.request("GET", path, nil); status != 404 || !strings.Contains(body, `"code":"not_found"`) {
+				t.Errorf("%s: %d %s", path, status, body)
+			}
+		}
+		if status, body := r.request("POST", "/realtime/v1/api/nothing", nil); status != 404 || !strings.Contains(body, `"code":"not_found"`) {
+			t.Errorf("%d %s", status, body)
+		}
+	})
 	t.Run("a preflight is answered", func(t *testing.T) {
 		if status, _ := r.request("OPTIONS", "/realtime/v1/api/broadcast", nil); status != 204 {
 			t.Errorf("status %d", status)
