@@ -23,7 +23,9 @@ import type {
 interface Shared {
   readonly membership: Membership;
   readonly claims: Set<Claim>;
-  readonly release: Unsubscribe; // of the connection
+  /** Of the connection. */
+  readonly release: Unsubscribe;
+  readonly stopCounting: Unsubscribe;
   grace?: unknown;
 }
 
@@ -32,8 +34,8 @@ export interface ManagerOptions {
   readonly connection: Connection;
   readonly platform: Platform;
   readonly releaseMs: number;
-  /** A membership began or ended: the sum of pending writes is another. */
-  readonly onChange: () => void;
+  /** A membership began or ended, or has more or fewer pending writes: the sum of them is another. */
+  readonly onPending: () => void;
 }
 
 export class Manager implements ChannelManager {
@@ -59,7 +61,7 @@ export class Manager implements ChannelManager {
     if (!shared) {
       shared = this.#begin(options);
       this.#shared.set(key, shared);
-      this.#options.onChange();
+      this.#options.onPending();
     }
     this.#options.platform.clearTimeout(shared.grace);
     delete shared.grace;
@@ -84,8 +86,9 @@ export class Manager implements ChannelManager {
   #begin(options: ChannelOptions): Shared {
     const membership = new Membership(options.name, options.private ?? true, this.#options.deps);
     const release = this.#options.connection.need();
+    const stopCounting = membership.records.pendingCount.subscribe(this.#options.onPending);
     if (this.#options.connection.isOpen) membership.onUp();
-    return { membership, claims: new Set(), release };
+    return { membership, claims: new Set(), release, stopCounting };
   }
 
   #addUp(claims: ReadonlySet<Claim>, membership: Membership): void {
@@ -127,7 +130,8 @@ export class Manager implements ChannelManager {
     this.#options.platform.clearTimeout(shared.grace);
     shared.membership.close(error);
     shared.release();
-    this.#options.onChange();
+    shared.stopCounting();
+    this.#options.onPending();
   }
 }
 

@@ -1,9 +1,12 @@
 import { Manager } from "./channel-manager";
+import type { CreateChannelStore } from "./collection/seam";
+import { createChannelStore } from "./collection/store";
 import { Connection } from "./connection";
 import { createPlatform } from "./env";
 import { ChoraleError } from "./errors";
-import type { ClientStorage } from "./keeper";
+import type { ClientStorage, StorageFactory } from "./keeper";
 import type { Membership } from "./membership";
+import { withoutCollections } from "./no-collections";
 import type { Frame } from "./protocol";
 import { Listeners, ValueStore } from "./store";
 import { TokenSource } from "./token";
@@ -30,7 +33,22 @@ import type {
  * ```
  */
 export function createRealtimeClient(options: RealtimeClientOptions): RealtimeClient {
-  return new Client(options);
+  return new Client(options, createChannelStore, options.storage);
+}
+
+/**
+ * Makes a client for messages and presence alone, a third smaller in an app that does not import `createRealtimeClient` as well. All else
+ * is the same, but `collection` of its channels throws a ChoraleError `no_collections`, and there is nothing to keep on the device.
+ *
+ * @example
+ * ```ts
+ * const client = createMessageClient({ url: "http://127.0.0.1:4000", getToken: fetchToken });
+ * const channel = client.channels.getChannel({ name: "room:7", presence: true });
+ * channel.on("cursor", ({ payload }) => console.log(payload));
+ * ```
+ */
+export function createMessageClient(options: Omit<RealtimeClientOptions, "storage">): RealtimeClient {
+  return new Client(options, withoutCollections); // and without a storage, or the kept position would run ahead of the kept records
 }
 
 class Client implements RealtimeClient {
@@ -42,9 +60,8 @@ class Client implements RealtimeClient {
   readonly #platform: Platform;
   readonly #connection: Connection;
   readonly #events = new Map<keyof ClientEvents, Listeners<[never]>>();
-  readonly #pending = new Map<Membership, Unsubscribe>();
 
-  constructor(options: RealtimeClientOptions) {
+  constructor(options: Omit<RealtimeClientOptions, "storage">, createStore: CreateChannelStore, storage?: StorageFactory) {
     const platform = createPlatform(options.platform);
     this.#platform = platform;
     this.clientId = platform.uuid();
@@ -59,7 +76,7 @@ class Client implements RealtimeClient {
       blipMs: options.blipMs ?? 5_000,
     });
     this.pendingCount = new ValueStore(0, platform.reportError);
-    this.#kept = options.storage?.(this, platform);
+    this.#kept = storage?.(this, platform);
     this.storage = this.#kept?.state ?? new ValueStore({ mode: "memory", reason: "off" }, platform.reportError);
     this.channels = new Manager({
       deps: {
@@ -68,12 +85,13 @@ class Client implements RealtimeClient {
         platform,
         clientId: this.clientId,
         storage: this.#kept,
+        createStore,
         emit: (event, detail) => this.#emit(event, detail),
       },
       connection: this.#connection,
       platform,
       releaseMs: options.releaseMs ?? 1_000,
-      onChange: () => this.#count(),
+      onPending: () => this.#count(),
     });
     this.#connection.onUp(() => this.#each((membership) => membership.onUp()));
     this.#connection.onDown(() => this.#each((membership) => membership.onDown()));
@@ -148,23 +166,6 @@ class Client implements RealtimeClient {
 
   /** Adds up the unsettled writes of all channels. */
   #count(): void {
-    const memberships = new Set(this.channels.memberships());
-    for (const [membership, stop] of this.#pending) {
-      if (memberships.has(membership)) continue;
-      stop();
-      this.#pending.delete(membership);
-    }
-    for (const membership of memberships) {
-      if (!this.#pending.has(membership))
-        this.#pending.set(
-          membership,
-          membership.records.pendingCount.subscribe(() => this.#sum()),
-        );
-    }
-    this.#sum();
-  }
-
-  #sum(): void {
     this.pendingCount.set(this.channels.memberships().reduce((sum, m) => sum + m.records.pendingCount.getSnapshot(), 0));
   }
 }

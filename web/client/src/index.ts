@@ -1,5 +1,5 @@
 export { BaseMessageHandler } from "./base-handler";
-export { createRealtimeClient } from "./client";
+export { createMessageClient, createRealtimeClient } from "./client";
 export { ChoraleError } from "./errors";
 export type { StorageFactory } from "./keeper";
 export { messageFactory } from "./message-factory";

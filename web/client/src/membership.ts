@@ -1,7 +1,6 @@
 /** One channel of this client: its join, its position in the log, and what it hands to messages, presence and records. */
 import { byteLength } from "./collection/json";
-import type { ChannelStore, StoreHost, WireRefusal } from "./collection/seam";
-import { createChannelStore } from "./collection/store";
+import type { ChannelStore, CreateChannelStore, StoreHost, WireRefusal } from "./collection/seam";
 import type { Connection } from "./connection";
 import { backoffMs } from "./connection-state";
 import { ChoraleError } from "./errors";
@@ -54,6 +53,7 @@ export interface MembershipDeps {
   readonly platform: Platform;
   readonly clientId: string;
   readonly storage: ClientStorage | undefined;
+  readonly createStore: CreateChannelStore;
   emit<E extends keyof ClientEvents>(event: E, detail: ClientEvents[E]): void;
 }
 
@@ -136,7 +136,7 @@ export class Membership {
         this.#rejoinSoon();
       },
     });
-    this.records = createChannelStore(this.#host());
+    this.records = deps.createStore(this.#host());
     this.#loading = this.#keeper && this.#load(this.#keeper);
   }
 

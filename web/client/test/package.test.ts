@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "tsdown";
@@ -45,8 +47,11 @@ it("every public name is listed by hand", () => {
   expect(sources.filter((path) => /export (\*|default)/.test(read(`src/${path}`)))).toEqual([]);
 });
 
-it("client and notes are at most 19 KB, minified and compressed as a browser gets them", async () => {
-  const entry = { index: "src/index.ts", notes: "src/notes.ts" };
+/** What a browser gets of an app that does this: minified and compressed, in bytes. What is loaded only when it is needed comes apart. */
+async function sizeOf(program: string): Promise<{ bytes: number; code: string; later: string[] }> {
+  const directory = mkdtempSync(join(tmpdir(), "chorale-size-"));
+  const entry = join(directory, "app.ts");
+  writeFileSync(entry, program);
   const [bundle] = await build({
     cwd: root,
     config: false,
@@ -59,12 +64,31 @@ it("client and notes are at most 19 KB, minified and compressed as a browser get
     minify: true,
     logLevel: "silent",
   });
-  // What is loaded only when it is needed does not count: everything else does, whichever chunk it is in.
-  const code = (bundle?.chunks ?? [])
-    .map((chunk) => (chunk.type === "chunk" && !chunk.isDynamicEntry ? chunk.code : ""))
-    .join("");
+  rmSync(directory, { recursive: true });
+  const chunks = (bundle?.chunks ?? []).flatMap((chunk) => (chunk.type === "chunk" ? [chunk] : []));
+  const code = chunks.map((chunk) => (chunk.isDynamicEntry ? "" : chunk.code)).join("");
+  const later = chunks.filter((chunk) => chunk.isDynamicEntry).map((chunk) => chunk.fileName.replace(/-.*/, ""));
+  return { bytes: gzipSync(code, { level: 9 }).length, code, later };
+}
+
+const index = JSON.stringify(`${root}src/index.ts`);
+const notes = JSON.stringify(`${root}src/notes.ts`);
+
+const names = (makes: string) => `export { BaseMessageHandler, ChoraleError, ${makes}, messageFactory } from ${index};`;
+
+it("the base, which is connection, channels, messages, handlers and presence, is at most 13 KB", async () => {
+  const { bytes, code, later } = await sizeOf(names("createMessageClient"));
   expect(code).toContain("phx_join");
-  expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(19_000);
-  const later = (bundle?.chunks ?? []).filter((chunk) => chunk.type === "chunk" && chunk.isDynamicEntry);
-  expect(later.map((chunk) => chunk.fileName.replace(/-.*/, ""))).toEqual(["fallback"]);
-});
+  expect(code).not.toContain("record_too_large"); // collections are what comes on top
+  expect(bytes).toBeLessThanOrEqual(13_000);
+  expect(later).toEqual(["fallback"]);
+}, 60_000);
+
+it("with collections it is at most 18.3 KB, and with those of the notes app 19", async () => {
+  const { bytes, code, later } = await sizeOf(names("createRealtimeClient"));
+  expect(code).toContain("record_too_large");
+  expect(bytes).toBeLessThanOrEqual(18_300);
+  expect(later).toEqual(["fallback"]);
+  const both = await sizeOf(`${names("createRealtimeClient")} export * from ${notes};`);
+  expect(both.bytes).toBeLessThanOrEqual(19_000);
+}, 60_000);

@@ -181,5 +181,5 @@ export interface ChannelStore {
   onClosed(reason?: { code: string; message: string }): void;
 }
 
-/** `createChannelStore(host)` in ./store.ts makes one. */
+/** `createChannelStore(host)` in ./store.ts makes one; `withoutCollections()` one that has none. */
 export type CreateChannelStore = (host: StoreHost) => ChannelStore;
