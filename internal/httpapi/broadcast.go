@@ -28,7 +28,7 @@ type batchMessage struct {
 	Topic   string          `json:"topic"`
 	Event   string          `json:"event"`
 	Payload json.RawMessage `json:"payload"`
-	Private flag            `json:"private"`
+	Private privacy         `json:"private"`
 	ID      string          `json:"id"`
 }
 

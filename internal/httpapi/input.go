@@ -75,18 +75,18 @@ func jsonFault(err error) string {
 	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
-// flag is a boolean that may be the string "true" or "false" in any case, as
+// privacy is a boolean that may be the string "true" or "false" in any case, as
 // upstream takes it. What is neither is refused: whoever means to write in a
 // private channel must not write in a public one.
-type flag bool
+type privacy bool
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (f *flag) UnmarshalJSON(data []byte) error {
+func (p *privacy) UnmarshalJSON(data []byte) error {
 	switch strings.ToLower(strings.Trim(string(data), `"`)) {
 	case "true":
-		*f = true
+		*p = true
 	case "false", "null":
-		*f = false
+		*p = false
 	default:
 		return errors.New("private must be true or false")
 	}
