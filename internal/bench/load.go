@@ -115,19 +115,15 @@ func (l *load) pushNow(m *member, due, unixMs int64) error {
 // read takes what a member receives until its socket ends.
 func (l *load) read(m *member) {
 	deliver := func(message []byte) { l.deliver(m, message) }
-	for {
-		data, err := m.sock.read()
-		if err != nil {
-			if !l.closing.Load() && !errors.Is(err, net.ErrClosed) {
-				l.faults.add(fmt.Sprintf("connection lost: %v", err))
-			}
-			return
-		}
+	err := m.sock.drain(func(data []byte) {
 		if m.ear != nil {
 			l.hear(m, data, deliver)
-			continue
+			return
 		}
 		l.take(m, data)
+	})
+	if !l.closing.Load() && !errors.Is(err, net.ErrClosed) {
+		l.faults.add(fmt.Sprintf("connection lost: %v", err))
 	}
 }
 

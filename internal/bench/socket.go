@@ -109,17 +109,36 @@ func (s *socket) read() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch h.OpCode {
-		case ws.OpText, ws.OpBinary:
-			return payload, nil
-		case ws.OpPing:
-			if err := s.control(ws.OpPong, payload); err != nil {
-				return nil, err
-			}
-		case ws.OpClose:
-			code, reason := ws.ParseCloseFrameData(payload)
-			return nil, &closedError{int(code), reason}
+		var message []byte
+		if err := s.heed(h.OpCode, payload, func(p []byte) { message = p }); err != nil || message != nil {
+			return message, err
 		}
+	}
+}
+
+// heed handles a frame: each gets messages, pings are answered, and the end is an
+// error.
+func (s *socket) heed(op ws.OpCode, payload []byte, each func(payload []byte)) error {
+	switch op {
+	case ws.OpText, ws.OpBinary:
+		each(payload)
+	case ws.OpPing:
+		return s.control(ws.OpPong, payload)
+	case ws.OpClose:
+		code, reason := ws.ParseCloseFrameData(payload)
+		return &closedError{int(code), reason}
+	}
+	return nil
+}
+
+// readAll calls each for every message until the socket ends, and returns why.
+func (s *socket) readAll(each func(payload []byte)) error {
+	for {
+		payload, err := s.read()
+		if err != nil {
+			return err
+		}
+		each(payload)
 	}
 }
 
