@@ -29,6 +29,12 @@ help: ## List the targets.
 run: build ## Build everything and serve it, with the notes app, at http://127.0.0.1:4000 (ADDR, DATA).
 	@exec bin/chorale serve --dev --addr $(ADDR) --data $(DATA)
 
+CLUSTER_PORT ?= 4000
+
+.PHONY: cluster
+cluster: build ## Three nodes on a cluster of three NATS servers, at http://127.0.0.1:4000 to 4002 (CLUSTER_PORT).
+	@go run ./internal/cluster/run -chorale bin/chorale -port $(CLUSTER_PORT)
+
 .PHONY: build
 build: $(client) $(react) $(notes) bin/chorale ## Build the SDKs, the app and the binary with the app in it.
 
@@ -104,8 +110,9 @@ test-e2e: bin/chorale $(client) $(react) ## The app and the examples in two real
 	cd web/examples && $(node_tests) e2e/*.test.mjs
 
 .PHONY: soak
-soak: ## The long forms: hundreds of kill -9 and power losses; 10,000,000 steps of the simulation (SOAK), from a seed that differs each day (SEED).
+soak: ## The long forms: hundreds of kill -9 and power losses; a cluster that is broken for half an hour; 10,000,000 steps of the simulation (SOAK), from a seed that differs each day (SEED).
 	@scripts/need go
+	go test ./internal/cluster -run 'TestCluster$$' -cluster.rounds=20 -timeout 4h -v
 	CHORALE_SOAK=1 go test ./internal/engine/embedded ./internal/server -run 'TestCrash|TestPowerLoss|TestKill' -timeout 4h -v
 	go test ./internal/sim -run 'TestSoak$$' -sim.soak=$(SOAK) -sim.seed=$(SEED) -timeout 4h -v
 

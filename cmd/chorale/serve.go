@@ -32,6 +32,8 @@ type serveCmd struct {
 	LogLevel  slog.Level    `default:"info" env:"CHORALE_LOG_LEVEL" help:"debug, info, warn or error."`
 	LogFormat string        `default:"text" enum:"text,json" env:"CHORALE_LOG_FORMAT" help:"text or json."`
 	Pprof     string        `env:"CHORALE_PPROF" placeholder:"ADDR" help:"Loopback address that serves profiles."`
+	// ClockOffset is for tests of clocks that do not agree.
+	ClockOffset time.Duration `name:"clock-offset" env:"CHORALE_CLOCK_OFFSET" help:"How much later than this machine's clock it is taken to be; for tests of clocks that do not agree."`
 }
 
 // Run implements the command.
@@ -51,6 +53,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		Addr: c.Addr, Data: c.Data, Engine: c.Engine, NATS: c.NATS.options(), Dev: c.Dev,
 		Secret: []byte(c.JWTSecret), PublicKeys: keys, JWKS: c.JWKS, Issuer: c.Issuer, Audience: c.Audience,
 		AdminRole: c.AdminRole, RulesFile: c.Rules, Limits: c.Limits.settings(), Proxies: proxies, Drain: c.Drain, PprofAddr: c.Pprof, Logger: c.logger(),
+		Clock: func() time.Time { return time.Now().Add(c.ClockOffset) },
 	})
 	if err != nil {
 		return explain(err)

@@ -64,7 +64,7 @@ type FollowedFigures struct {
 	Resumed      int64 `json:"resumed"` // joins that went on from a position
 	Resyncs      int64 `json:"resyncs"` // joins that were told that this is not possible
 
-	PauseUs float64 `json:"pauseUs"`          // the longest in which no write was acknowledged
+	PauseUs float64 `json:"pauseUs"`          // the longest in which no write to some channel was acknowledged
 	DownUs  float64 `json:"downUs,omitempty"` // from the signal to a server until the next one listens
 }
 

@@ -40,8 +40,6 @@ type group struct {
 	resyncs    atomic.Int64
 
 	mu      sync.Mutex // guards the following
-	lastAck time.Time
-	pause   time.Duration // the longest without an acknowledgement
 	reasons map[string]int64
 }
 
@@ -137,15 +135,8 @@ func (g *group) now() int64 { return int64(time.Since(g.base)) }
 
 // acknowledged counts an acknowledgement of a write that was due then.
 func (g *group) acknowledged(due time.Time) {
-	now := time.Now()
-	g.acks.Record(now.Sub(due))
+	g.acks.Record(time.Since(due))
 	g.acked.Add(1)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.lastAck.IsZero() {
-		g.pause = max(g.pause, now.Sub(g.lastAck))
-	}
-	g.lastAck = now
 }
 
 // resync counts a follower that was told that it cannot go on from its position.
@@ -213,12 +204,14 @@ func (g *group) disperse() {
 // report writes what was counted into f.
 func (g *group) report(f *Figures) {
 	g.verdict.report(f)
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	var pause time.Duration
+	for _, l := range g.ledgers {
+		pause = max(pause, l.longestPause())
+	}
 	f.Followed = &FollowedFigures{
 		Acknowledged: g.acked.Load(), Deliveries: g.deliveries.Load(), Retried: g.refused.Load(),
 		Reconnects: g.reconnects.Load(), Resumed: g.resumed.Load(), Resyncs: g.resyncs.Load(),
-		PauseUs: micros(g.pause),
+		PauseUs: micros(pause),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // A ledger is what became known of one channel's log: which write stands at which
@@ -16,6 +17,8 @@ type ledger struct {
 	mu    sync.Mutex // guards the following
 	logs  map[string]*log
 	acked int64
+	last  time.Time     // when something was acknowledged
+	pause time.Duration // the longest without an acknowledgement
 }
 
 // A log is what is known of one epoch.
@@ -70,6 +73,18 @@ func (l *ledger) acknowledge(by, epoch string, offset uint64, write string, k ki
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.acked++
+	now := time.Now()
+	if !l.last.IsZero() {
+		l.pause = max(l.pause, now.Sub(l.last))
+	}
+	l.last = now
+}
+
+// longestPause is the longest time without an acknowledgement.
+func (l *ledger) longestPause() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pause
 }
 
 // offsets are those of one kind in one epoch, rising.

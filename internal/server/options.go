@@ -28,7 +28,7 @@ type Options struct {
 
 	// Engine keeps the logs: "" for this process and Data, or the URLs of NATS
 	// servers, separated by commas, for several nodes. NATS says how to use those;
-	// its Servers and Logger are set from here.
+	// its Servers, Clock and Logger are set from here.
 	Engine string
 	NATS   natsengine.Options
 
@@ -60,6 +60,10 @@ type Options struct {
 
 	PprofAddr string // loopback address that serves profiles; "" means none
 
+	// Clock tells the time of entries, and what tokens, limits and history are
+	// judged by. nil means time.Now.
+	Clock func() time.Time
+
 	Logger *slog.Logger
 }
 
@@ -85,6 +89,9 @@ func (o *Options) validate() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
 	if err := o.validateEngine(); err != nil {
 		return err
 	}
@@ -102,7 +109,7 @@ func (o *Options) validate() error {
 
 // validateEngine reads the engine's URLs.
 func (o *Options) validateEngine() error {
-	o.NATS.Logger = o.Logger
+	o.NATS.Clock, o.NATS.Logger = o.Clock, o.Logger
 	if o.Engine == "" || o.Engine == "embedded" {
 		o.Engine = ""
 		return nil

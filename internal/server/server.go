@@ -84,7 +84,7 @@ func (s *Server) open() error {
 		return err
 	}
 	s.engine = eng
-	s.records = collection.New(eng, collection.Options{})
+	s.records = collection.New(eng, collection.Options{Clock: s.opts.Clock})
 	if err := s.openRevocations(); err != nil {
 		return errors.Join(err, eng.Close())
 	}
@@ -96,7 +96,7 @@ func openEngine(o *Options) (engine.Engine, error) {
 	if o.Engine != "" {
 		return natsengine.Open(context.Background(), o.NATS)
 	}
-	return embedded.Open(embedded.Options{Dir: LogDir(o.Data), Logger: o.Logger})
+	return embedded.Open(embedded.Options{Dir: LogDir(o.Data), Clock: o.Clock, Logger: o.Logger})
 }
 
 func (s *Server) setUpAuth() error {
@@ -110,7 +110,7 @@ func (s *Server) setUpAuth() error {
 	}
 	verifier, err := auth.NewVerifier(auth.VerifierOptions{
 		Secret: o.Secret, PublicKeys: o.PublicKeys, JWKS: o.JWKS, Issuer: o.Issuer, Audience: o.Audience, Logger: o.Logger,
-		Revocations: s.revoked,
+		Revocations: s.revoked, Now: o.Clock,
 	})
 	if err != nil {
 		return err
@@ -127,9 +127,9 @@ func (s *Server) setUpAuth() error {
 // openRevocations reads what was revoked before this start.
 func (s *Server) openRevocations() error {
 	log, err := httpapi.NewRevocationLog(context.Background(), httpapi.RevocationOptions{
-		Engine: s.engine, Set: s.revoked, Now: time.Now, Logger: s.opts.Logger,
+		Engine: s.engine, Set: s.revoked, Now: s.opts.Clock, Logger: s.opts.Logger,
 		Recheck: func() {
-			s.sessions.Recheck(func(id *auth.Identity) error { return s.revoked.Check(id, time.Now()) })
+			s.sessions.Recheck(func(id *auth.Identity) error { return s.revoked.Check(id, s.opts.Clock()) })
 		},
 	})
 	s.revoking = log
@@ -145,7 +145,7 @@ func (s *Server) followRevocations(ctx context.Context) {
 
 // build wires the parts; see ARCHITECTURE.md for the way of the data.
 func (s *Server) build() {
-	s.limits = limit.New(s.opts.Limits, time.Now)
+	s.limits = limit.New(s.opts.Limits, s.opts.Clock)
 	for _, name := range limit.Names() {
 		s.metrics.Limits(string(name))
 	}
@@ -158,14 +158,14 @@ func (s *Server) build() {
 		Metrics:     s.metrics,
 		Limits:      s.limits,
 		Logger:      s.opts.Logger,
-		Now:         time.Now,
+		Now:         s.opts.Clock,
 		Registry:    s.sessions,
 	}
 	s.transport = transport.NewServer(transport.Options{Deps: deps, Proxies: s.opts.Proxies, Logger: s.opts.Logger})
 	api := httpapi.Options{
 		Engine: s.engine, Hub: deps.Hub, Collections: s.records, Verifier: s.verifier, Policy: s.policy.Load,
 		Sessions: s.sessions, Revocations: s.revoking, AdminRole: s.opts.AdminRole,
-		Limits: s.limits, Proxies: s.opts.Proxies, Metrics: s.metrics, Logger: s.opts.Logger, Now: time.Now,
+		Limits: s.limits, Proxies: s.opts.Proxies, Metrics: s.metrics, Logger: s.opts.Logger, Now: s.opts.Clock,
 	}
 	if s.opts.Dev {
 		api.DevSecret = s.opts.Secret

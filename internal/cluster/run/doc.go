@@ -1,0 +1,2 @@
+// Command run starts a cluster for people to try; make cluster calls it.
+package main
