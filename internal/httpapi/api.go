@@ -84,7 +84,11 @@ type Router interface {
 // Register adds the routes: those of broadcasts under both prefixes, the API of
 // backends, and its description (section 10).
 func (a *API) Register(mux Router) {
+	allowed := map[string]string{}
 	for _, prefix := range []string{"", "/realtime/v1"} {
+		allowed[prefix+"/api/broadcast"] = "POST"
+		allowed[prefix+"/api/broadcast/{topic}/events/{event}"] = "POST"
+		allowed[prefix+"/api/ping"] = "GET"
 		mux.HandleFunc("POST "+prefix+"/api/broadcast", a.cors(a.batch))
 		mux.HandleFunc("POST "+prefix+"/api/broadcast/{topic}/events/{event}", a.cors(a.single))
 		mux.HandleFunc("OPTIONS "+prefix+"/api/", a.cors(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
@@ -93,9 +97,10 @@ func (a *API) Register(mux Router) {
 		}))
 	}
 	// What else stands under the paths of clients is no page of an app's.
+	other := a.cors(noRoute(allowed))
 	for _, under := range []string{"/api/", "/realtime/v1/", "/socket/"} {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
-			mux.HandleFunc(method+" "+under, a.cors(noRoute))
+			mux.HandleFunc(method+" "+under, other)
 		}
 	}
 	a.registerV1(mux)
@@ -105,11 +110,32 @@ func (a *API) Register(mux Router) {
 	}
 }
 
-// noRoute answers clients whose address is wrong; those of upstream print the message.
-func noRoute(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, http.StatusNotFound, upstreamError{
-		Message: "There is no route for " + r.Method + " here; /openapi.json lists them", Code: protocol.CodeNotFound,
-	})
+// noRoute answers clients whose address is wrong, or whose method is, for the paths
+// of allowed; those of upstream print the message. A HEAD only asks what there is.
+func noRoute(allowed map[string]string) http.HandlerFunc {
+	paths := pathsOf(allowed)
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, path := paths.Handler(r)
+		if method := allowed[path]; method != "" && r.Method != http.MethodHead {
+			w.Header().Set("Allow", method)
+			writeJSON(w, http.StatusMethodNotAllowed, upstreamError{
+				Message: r.Method + " is not for this route; it knows " + method, Code: protocol.CodeMethodNotAllowed,
+			})
+			return
+		}
+		writeJSON(w, http.StatusNotFound, upstreamError{
+			Message: "There is no route for " + r.Method + " here; /openapi.json lists them", Code: protocol.CodeNotFound,
+		})
+	}
+}
+
+// pathsOf tells a wrong method from a wrong path: it knows the keys of allowed.
+func pathsOf[T any](allowed map[string]T) *http.ServeMux {
+	paths := http.NewServeMux()
+	for path := range allowed {
+		paths.Handle(path, http.NotFoundHandler())
+	}
+	return paths
 }
 
 // cors lets browsers of any origin call: tokens, not origins, are what counts here.

@@ -68,9 +68,15 @@ func decode[T any](r *request, limit int) (v T, _ *problem) {
 // what reads them.
 func jsonFault(err error) string {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
-		return e.Field + " cannot be a " + e.Value
+		return e.Field + " has the wrong type: " + e.Value
 	} else if ok {
-		return "it cannot be a " + e.Value
+		return "it has the wrong type: " + e.Value
+	}
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return "it is not JSON, as byte " + strconv.FormatInt(e.Offset, 10) + " shows"
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return "it ends before its JSON does"
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
 }

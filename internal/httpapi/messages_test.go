@@ -215,6 +215,15 @@ func TestOtherPathsAndMethods(t *testing.T) {
 			t.Error(got.header)
 		}
 	})
+	t.Run("[R7] another method on a path of upstream's clients", func(t *testing.T) {
+		for path, allow := range map[string]string{
+			"/api/broadcast": "POST", "/realtime/v1/api/broadcast/room:1/events/e": "POST", "/realtime/v1/api/ping": "GET",
+		} {
+			if got := r.do("DELETE", path, "", "").want(http.StatusMethodNotAllowed); got.header.Get("Allow") != allow {
+				t.Errorf("%s: %v", path, got.header)
+			}
+		}
+	})
 	t.Run("browsers may ask first", func(t *testing.T) {
 		got := r.do("OPTIONS", interview+"/collections/notes/records/r1", "", "").want(http.StatusNoContent)
 		if !strings.Contains(got.header.Get("Access-Control-Allow-Methods"), "PATCH") {

@@ -272,7 +272,7 @@ func parseMutations(data []byte) ([]protocol.Mutation, *problem) {
 			return nil, unreadable("/"+strconv.Itoa(i), "null is not a mutation")
 		}
 		if err := json.Unmarshal(raw[i], &list[i]); err != nil {
-			return nil, unreadable("/"+strconv.Itoa(i), "this is not a mutation: %v", err)
+			return nil, unreadable("/"+strconv.Itoa(i), "This is not a mutation: %s", jsonFault(err))
 		}
 	}
 	return list, nil

@@ -70,10 +70,7 @@ func (a *API) registerV1(mux Router) {
 		mux.HandleFunc(r.method+" "+r.path, a.cors(a.serve(r)))
 		allowed[r.path] = append(allowed[r.path], r.method)
 	}
-	paths := http.NewServeMux() // tells a wrong method from a wrong path
-	for path := range allowed {
-		paths.Handle(path, http.NotFoundHandler())
-	}
+	paths := pathsOf(allowed)
 	other := a.cors(func(w http.ResponseWriter, r *http.Request) {
 		_, path := paths.Handler(r)
 		otherwise(r, allowed[path]).write(w)

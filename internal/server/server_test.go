@@ -327,7 +327,7 @@ func TestREST(t *testing.T) {
 		}
 	})
 	t.Run("a path that is no route is not a page of the app", func(t *testing.T) {
-		for _, path := range []string{"/api/nothing", "/realtime/v1/nothing", "/realtime/v1/api/broadcast", "/socket/nothing"} {
+		for _, path := range []string{"/api/nothing", "/realtime/v1/nothing", "/realtime/v1/api/broadcast/x", "/socket/nothing"} {
 			if status, body := r.request("GET", path, nil); status != 404 || !strings.Contains(body, `"code":"not_found"`) {
 				t.Errorf("%s: %d %s", path, status, body)
 			}
