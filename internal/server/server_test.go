@@ -302,7 +302,7 @@ func TestREST(t *testing.T) {
 		{"no JSON", "/api/broadcast", `{`, []string{"Authorization", bearer}, 422, "messages"},
 		{"a payload that is no object", "/api/broadcast", `{"messages":[{"topic":"x","event":"e","payload":1}]}`, []string{"Authorization", bearer}, 422, "must be an object"},
 		{"no messages", "/api/broadcast", `{}`, []string{"Authorization", bearer}, 422, `{"messages":["can't be blank"]}`},
-		{"messages that are none", "/api/broadcast", `{"messages":[7]}`, []string{"Authorization", bearer}, 422, "messages cannot be a number"},
+		{"messages that are none", "/api/broadcast", `{"messages":[7]}`, []string{"Authorization", bearer}, 422, "messages has the wrong type: number"},
 		{"a private that may be a slip", "/api/broadcast", `{"messages":[{"topic":"x","event":"e","payload":{},"private":"yes"}]}`, []string{"Authorization", bearer}, 422, "private must be true or false"},
 		{"no topic", "/api/broadcast", `{"messages":[{"event":"e","payload":{}}]}`, []string{"Authorization", bearer}, 422, "topic"},
 		{"another media type", "/api/broadcast/x/events/e", `<x/>`, []string{"Authorization", bearer, "Content-Type", "text/xml"}, 415, "Unsupported Media Type"},
