@@ -18,9 +18,10 @@
 // where the node believes. When it does not, the node was behind: the servers
 // refuse the batch, the node reads what it lacks and decides anew. So every
 // decision was made by who knew all before it, and E1, E4 and E5 hold over nodes
-// without locks. When no answer comes, the node looks: its batch is in the log,
-// or another one is, or none; then the same batch is sent again, which the
-// condition makes harmless. One goroutine does that for a channel, for as long as
+// without locks. When no answer comes the node asks again, as a leader that steps
+// down answers nothing any more, and after two seconds it looks: its batch is in
+// the log, or another one is, or none; then the same batch is sent again, which
+// the condition makes harmless. One goroutine does that for a channel, for as long as
 // something waits.
 //
 // # How entries reach watchers

@@ -2,6 +2,7 @@ package natsengine
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -186,7 +187,7 @@ func (e *Engine) probe() {
 		ctx, cancel := context.WithTimeout(e.stop, tryFor)
 		msg := nats.NewMsg(e.store.subjects.log(p, escape("\x00probe")))
 		msg.Header.Set(headerExpected, "1") // it never is, so nothing is stored; but who says so is a leader
-		if _, err := e.store.publish(ctx, msg); err == errMoved {
+		if _, err := e.store.publish(ctx, p, msg); errors.Is(err, errMoved) {
 			e.store.worked(p)
 		}
 		cancel()

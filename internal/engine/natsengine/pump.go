@@ -171,6 +171,8 @@ func (e *Engine) attempt(c *channel, f *flight) error {
 	}
 	if !errors.Is(err, errMoved) {
 		e.store.failed(c.part, time.Now().UnixMilli())
+	}
+	if !errors.Is(err, errMoved) || errors.Is(err, errUnsure) {
 		s.mu.Lock()
 		e.hintLocked(c) // others may have missed what was stored after all
 		s.mu.Unlock()

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,9 +27,6 @@ const (
 )
 
 const (
-	// tryFor is how long one request to the servers may take. A leader that has
-	// died does not answer; its successor is there after seconds.
-	tryFor = 2 * time.Second
 	// headroom is what a message may need besides its body.
 	headroom = 4 << 10
 	// readBatch is how many messages one request reads at most, and readBytes how
@@ -42,6 +38,9 @@ const (
 var (
 	// errMoved: the log's end was not where the append expected it. Nothing was stored.
 	errMoved = errors.New("the log has moved on")
+	// errUnsure comes with errMoved when the request was repeated: it may have been
+	// stored itself.
+	errUnsure = errors.New("or it was stored before")
 	// errGone: a message is not in the stream any more.
 	errGone = errors.New("no longer in the stream")
 	// errNoStream: the stream itself is not there.
@@ -66,6 +65,7 @@ type store struct {
 type part struct {
 	epoch   atomic.Pointer[string] // of logs that begin in it
 	trouble atomic.Int64           // Unix ms since when it takes no writes; 0 while it does
+	usual   atomic.Int64           // ns that its leader takes to answer, about
 }
 
 // stored is a message of a log.
@@ -123,14 +123,14 @@ func (st *store) appendBody(ctx context.Context, p int, channel string, body []b
 	msg.Header.Set(headerExpected, strconv.FormatUint(expected, 10))
 	if len(pieces) == 0 {
 		msg.Data = body
-		return st.publish(ctx, msg)
+		return st.publish(ctx, p, msg)
 	}
 	list := make([]string, len(pieces))
 	for i, n := range pieces {
 		list[i] = strconv.FormatUint(n, 10)
 	}
 	msg.Header.Set(headerPieces, strings.Join(list, ","))
-	return st.publish(ctx, msg)
+	return st.publish(ctx, p, msg)
 }
 
 // pieceSize is the largest body of one message.
@@ -142,7 +142,7 @@ func (st *store) appendPieces(ctx context.Context, p int, channel string, body [
 		n := min(len(body), st.pieceSize())
 		msg := nats.NewMsg(st.subjects.part(p, channel))
 		msg.Data = body[:n]
-		seq, err := st.publish(ctx, msg)
+		seq, err := st.publish(ctx, p, msg) // a piece that is stored twice goes with the others
 		if err != nil {
 			return nil, err
 		}
@@ -162,10 +162,8 @@ type answer struct {
 	} `json:"message"`
 }
 
-func (st *store) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryFor)
-	defer cancel()
-	reply, err := st.nc.RequestMsgWithContext(ctx, msg)
+func (st *store) publish(ctx context.Context, p int, msg *nats.Msg) (uint64, error) {
+	reply, repeated, err := st.request(ctx, p, msg)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		return 0, fmt.Errorf("%w: %w", errRefused, err)
 	}
@@ -177,7 +175,11 @@ func (st *store) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
 		return 0, fmt.Errorf("answer to a publish: %w", err)
 	}
 	if a.Error != nil {
-		return 0, publishError(a.Error)
+		err := publishError(a.Error)
+		if repeated && errors.Is(err, errMoved) {
+			err = fmt.Errorf("%w, %w", err, errUnsure)
+		}
+		return 0, err
 	}
 	if a.Seq == 0 {
 		return 0, errors.New("answer to a publish without a sequence")
@@ -211,9 +213,9 @@ func (st *store) ask(ctx context.Context, what string, p int, request any) (*ans
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, tryFor)
-	defer cancel()
-	reply, err := st.nc.RequestWithContext(ctx, "$JS.API."+what+"."+st.subjects.stream(p), body)
+	msg := nats.NewMsg("$JS.API." + what + "." + st.subjects.stream(p))
+	msg.Data = body
+	reply, _, err := st.request(ctx, p, msg) // reads and purges do no more when they are done twice
 	if err != nil {
 		return nil, err
 	}
