@@ -47,6 +47,35 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// What is shipped knows NATS' client, and no server: that would be megabytes that
+// nobody runs.
+func TestTheServerOfNATSIsNotShipped(t *testing.T) {
+	const natsServer, shell = "github.com/nats-io/nats-server", "internal/cluster/natsd"
+	found := false
+	for _, name := range sources(t) {
+		specs := importsOf(t, name)
+		dir := path.Dir(filepath.ToSlash(name))
+		for _, spec := range specs {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case strings.HasPrefix(imported, natsServer):
+				found = true
+				if dir != shell {
+					t.Errorf("%s imports %s: only %s does", name, imported, shell)
+				}
+			case imported == module+shell && dir != "internal/cluster/run":
+				t.Errorf("%s imports %s, so the server of NATS would come with it", name, imported)
+			}
+		}
+	}
+	if !found {
+		t.Errorf("nobody imports %s: is this test of use?", natsServer)
+	}
+}
+
 func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	for dir := range packages(t) {
 		if dir == "cmd/chorale" {
@@ -60,11 +89,31 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 }
 
 // packages returns the directories that hold Go code, with the packages of this
-// module that their code (tests aside) imports. It reads the files itself: the
-// test cache does not see what a child process reads.
+// module that their code (tests aside) imports.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
+	for _, name := range sources(t) {
+		dir := path.Dir(filepath.ToSlash(name))
+		out[dir] = append(out[dir], ownImports(importsOf(t, name))...)
+	}
+	return out
+}
+
+func importsOf(t *testing.T, name string) []*ast.ImportSpec {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Imports
+}
+
+// sources returns the files of this module's code, tests aside. It looks itself:
+// the test cache does not see what a child process reads.
+func sources(t *testing.T) []string {
+	t.Helper()
+	var out []string
 	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -82,11 +131,7 @@ func packages(t *testing.T) map[string][]string {
 		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || dir == "." {
 			return nil
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-		if err != nil {
-			return err
-		}
-		out[dir] = append(out[dir], ownImports(f.Imports)...)
+		out = append(out, name)
 		return nil
 	})
 	if err != nil {

@@ -43,6 +43,7 @@ type Cluster struct {
 	Routes, Links [Size][Size]*Wire
 
 	urls     [Size]string
+	clients  [Size]string // of the NATS servers, nats://host:port, around the wires
 	monitors [Size]string
 	wires    []*Wire
 	logs     []io.Closer
@@ -86,6 +87,12 @@ func (c *Cluster) URL(node int) string { return c.urls[node] }
 
 // URLs are those of all nodes.
 func (c *Cluster) URLs() []string { return c.urls[:] }
+
+// NATSURLs are those of all NATS servers, nats://host:port, past the wires.
+func (c *Cluster) NATSURLs() []string { return c.clients[:] }
+
+// Ready asks whether a node takes writes, as /readyz says it.
+func (c *Cluster) Ready(ctx context.Context, node int) error { return c.Nodes[node].ready(ctx) }
 
 // Isolate cuts one NATS server off from the others and from the nodes.
 func (c *Cluster) Isolate(nats int) { c.around(nats, (*Wire).Cut) }
@@ -132,6 +139,7 @@ func (c *Cluster) plan(o Options) error {
 	}
 	clients, routes := ports[:Size], ports[Size:2*Size]
 	for i := range Size {
+		c.clients[i] = "nats://" + clients[i]
 		c.monitors[i] = "http://" + ports[2*Size+i]
 		for j := range Size {
 			if i != j {

@@ -4,7 +4,9 @@
 //
 // # What can be broken
 //
-// A process can be killed and started again ([Process.Kill], [Process.Start]).
+// A process can be killed and started again ([Process.Kill], [Process.Start]). A
+// NATS server can be sent away ([Process.Leave]), and the leaders of all streams
+// asked to hand over ([Cluster.StepDown]).
 // Everything that the processes say to each other goes through a [Wire] each:
 // from one NATS server to another, and from a node to a NATS server. A wire can
 // be cut: then what is open breaks off, and nothing new comes through.

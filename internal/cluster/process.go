@@ -95,6 +95,10 @@ func (p *Process) launch() error {
 // Stop asks it to end and waits.
 func (p *Process) Stop() error { return p.end(syscall.SIGTERM) }
 
+// Leave asks a NATS server to hand over what it leads, to send its clients away
+// and to end (lame duck mode), and waits.
+func (p *Process) Leave() error { return p.end(syscall.SIGUSR2) }
+
 // Kill ends it as kill -9 does, and waits.
 func (p *Process) Kill() error { return p.end(syscall.SIGKILL) }
 
