@@ -7,6 +7,7 @@
 // A process can be killed and started again ([Process.Kill], [Process.Start]). A
 // NATS server can be sent away ([Process.Leave]), and the leaders of all streams
 // asked to hand over ([Cluster.StepDown]).
+// What somebody else has ended can be seen ([Process.Ended]) and started too.
 // Everything that the processes say to each other goes through a [Wire] each:
 // from one NATS server to another, and from a node to a NATS server. A wire can
 // be cut: then what is open breaks off, and nothing new comes through.

@@ -21,7 +21,7 @@ type Process struct {
 	ready   func(ctx context.Context) error
 
 	mu    sync.Mutex // guards the following
-	cmd   *exec.Cmd  // nil while it does not run
+	cmd   *exec.Cmd  // nil before the start, and when it was ended from here
 	ended chan struct{}
 }
 
@@ -33,6 +33,24 @@ const (
 
 // Name is what it is called in logs.
 func (p *Process) Name() string { return p.name }
+
+// PID is the process's id; 0 when it does not run.
+func (p *Process) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
+// Ended is closed when the process that was started last has ended, whoever
+// ended it.
+func (p *Process) Ended() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
 
 // Start starts it and waits until it is ready.
 func (p *Process) Start(ctx context.Context) error {
@@ -73,7 +91,11 @@ func (p *Process) launch() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd != nil {
-		return fmt.Errorf("%s runs already", p.name)
+		select {
+		case <-p.ended: // by somebody else
+		default:
+			return fmt.Errorf("%s runs already", p.name)
+		}
 	}
 	cmd := exec.Command(p.command[0], p.command[1:]...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log

@@ -4,14 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/chorale-rt/chorale/internal/cluster"
 	"github.com/chorale-rt/chorale/internal/cluster/natsd"
@@ -65,23 +66,65 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	greet(c, dir)
+	greet(c, &o)
+	var keeping sync.WaitGroup
+	for i := range cluster.Size {
+		keeping.Go(func() { keep(ctx, c.NATS[i]) })
+		keeping.Go(func() { keep(ctx, c.Nodes[i]) })
+	}
 	<-ctx.Done()
+	keeping.Wait()
 	fmt.Println("\nending three nodes and three NATS servers")
-	return errors.Join(c.Close())
+	return c.Close()
 }
 
-// greet tells whoever tries a cluster where to look.
-func greet(c *cluster.Cluster, dir string) {
+// away is how long a server stays away that somebody has ended: long enough to
+// see what the others do without it.
+const away = 15 * time.Second
+
+// keep starts a server again that somebody has ended, until ctx ends.
+func keep(ctx context.Context, p *cluster.Process) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.Ended():
+		}
+		fmt.Printf("  %s has ended; it comes back in %v\n", p.Name(), away)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(away):
+		}
+		switch err := p.Start(ctx); {
+		case err == nil:
+			fmt.Printf("  %s is back (kill -9 %d)\n", p.Name(), p.PID())
+		case ctx.Err() == nil:
+			fmt.Printf("  %v\n", err)
+		}
+	}
+}
+
+// greet tells whoever tries a cluster where to look, and how to break it.
+func greet(c *cluster.Cluster, o *cluster.Options) {
 	fmt.Printf(`
   Three nodes, one cluster. Open the notes app on different nodes:
 
     Ada on node 1   %s/?as=Ada
     Ben on node 2   %s/?as=Ben
     Cleo on node 3  %s/?as=Cleo
-    logs, stores    %s
 
-  Ctrl-C ends all of it.
+  Or from other shells:
 
-`, c.URL(0), c.URL(1), c.URL(2), dir)
+    export CHORALE_JWT_SECRET=%s
+    %s sub --url %s room:1 --public --presence
+    %s pub --url %s room:1 greeting '{"text": "Hi"}' --public
+
+  End any of them, with kill -9 or kill; it comes back after %v:
+
+`, c.URL(0), c.URL(1), c.URL(2), o.Secret, o.Chorale[0], c.URL(1), o.Chorale[0], c.URL(0), away)
+	for i := range cluster.Size {
+		fmt.Printf("    %s %-8d %s %-8d %s\n", c.Nodes[i].Name(), c.Nodes[i].PID(), c.NATS[i].Name(), c.NATS[i].PID(), c.NATSURLs()[i])
+	}
+	fmt.Printf("\n  Logs and stores: %s\n  Ctrl-C ends all of it.\n\n", o.Dir)
 }

@@ -205,6 +205,7 @@ func (e *Engine) toldBy(msg *nats.Msg) {
 		return
 	}
 	if n.kind == noticeBye {
+		e.options.Logger.Info("a node has left; its leases end", "node", n.node)
 		e.bury(n.node)
 		return
 	}
