@@ -11,11 +11,12 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/server"
 )
 
 // startNATS runs a NATS server in this process until the test ends.
-func startNATS(t *testing.T) string {
+func startNATS(t *testing.T) *natsserver.Server {
 	t.Helper()
 	s, err := natsserver.NewServer(&natsserver.Options{
 		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
@@ -31,14 +32,14 @@ func startNATS(t *testing.T) string {
 	if !s.ReadyForConnections(20 * time.Second) {
 		t.Fatal("NATS server does not start")
 	}
-	return s.ClientURL()
+	return s
 }
 
 // startNode runs one node of a cluster until the test ends.
-func startNode(t *testing.T, nats string) *running {
+func startNode(t *testing.T, nats *natsserver.Server) *running {
 	t.Helper()
 	srv, err := server.New(server.Options{
-		Addr: "127.0.0.1:0", Data: t.TempDir(), Engine: nats, Dev: true, Drain: 50 * time.Millisecond,
+		Addr: "127.0.0.1:0", Data: t.TempDir(), Engine: nats.ClientURL(), Dev: true, Drain: 50 * time.Millisecond, Limits: limit.Unlimited(),
 		Secret: []byte("one secret for all nodes of the cluster"),
 	})
 	if err != nil {
@@ -103,4 +104,43 @@ func TestNodes(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+// A node answers those who come back to a channel from its memory; NATS is asked
+// where the log ends, and not once for each of them.
+func TestNodesInAStorm(t *testing.T) {
+	const people = 1000
+	nats := startNATS(t)
+	writer, node := startNode(t, nats), startNode(t, nats)
+	ada := writer.connect("ada")
+	send(t, ada, join("interview:1", notes("client-ada")))
+	until(t, ada, `"synced"`)
+	for n := range 20 {
+		send(t, ada, put("interview:1", "client-ada", n+1, fmt.Sprint("note ", n)))
+	}
+	until(t, ada, `"change"`, "note 19")
+
+	conns := make([]net.Conn, people)
+	for i := range conns {
+		conns[i] = node.connect(fmt.Sprint("person-", i))
+	}
+	asked := func() int64 {
+		v, err := nats.Varz(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.InMsgs
+	}
+	before := asked()
+	for i, conn := range conns {
+		send(t, conn, join("interview:1", notes(fmt.Sprint("client-", i))))
+	}
+	for _, conn := range conns {
+		until(t, conn, `"synced"`)
+	}
+	cost := asked() - before
+	t.Logf("%d joins cost %d messages to NATS", people, cost)
+	if cost > people/4 {
+		t.Errorf("%d joins cost %d messages to NATS", people, cost)
+	}
 }
