@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -271,17 +273,27 @@ func answers(url string) func(ctx context.Context) error {
 	}
 }
 
+// The ports of servers lie below those that systems give to whoever connects
+// (32768 and up on Linux): such a port could be taken between its choice and its
+// use, and again while a server that was killed is away.
+const firstPort, lastPort = 10_000, 32_000
+
 // freePorts are addresses on loopback that were free a moment ago, held together
 // so that they differ.
 func freePorts(n int) ([]string, error) {
 	var out []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	var fault error
+	for range 100 * n {
+		if len(out) == n {
+			return out, nil
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort))))
 		if err != nil {
-			return nil, fmt.Errorf("find a port: %w", err)
+			fault = err // somebody has it
+			continue
 		}
 		defer l.Close()
 		out = append(out, l.Addr().String())
 	}
-	return out, nil
+	return nil, fmt.Errorf("find %d free ports: %w", n, fault)
 }
