@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/bench"
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/engine/embedded"
+	"github.com/chorale-rt/chorale/internal/engine/natsengine"
 )
 
 // BenchCmd measures a server: one subcommand per scenario of package bench.
@@ -350,9 +352,34 @@ type benchAppendCmd struct {
 	Channels   int           `default:"1000" help:"Channels that they append to in turn."`
 	Bytes      int           `default:"200" help:"Bytes of an entry."`
 	Duration   time.Duration `default:"3s" help:"How long each takes."`
-	Dir        string        `type:"existingdir" help:"Where the log is kept; the default is the system's temporary directory."`
+	Engine     string        `default:"embedded" placeholder:"URL,…" help:"What is measured: embedded, or the engine over the NATS servers with these URLs, in streams of its own that are deleted afterwards."`
+	NATS       natsFlags     `embed:"" prefix:"nats-"`
+	Dir        string        `type:"existingdir" help:"Where the embedded log is kept; the default is the system's temporary directory."`
 	Runs       int           `default:"3" help:"How often; the report shows medians."`
 	JSON       string        `name:"json" type:"path" placeholder:"FILE" help:"Write the report there too, every run in it."`
+}
+
+// open opens an engine with an empty log.
+func (c *benchAppendCmd) open(dir string) (engine.Engine, error) {
+	if c.Engine == "embedded" {
+		return embedded.Open(embedded.Options{Dir: dir})
+	}
+	o := c.NATS.options()
+	o.Servers = strings.Split(c.Engine, ",")
+	o.Prefix += "-bench-" + rand.Text()[:8]
+	e, err := natsengine.Open(context.Background(), o)
+	if err != nil {
+		return nil, err
+	}
+	return passing{e}, nil
+}
+
+// passing is an engine whose logs end with it.
+type passing struct{ *natsengine.Engine }
+
+// Close implements engine.Engine.
+func (p passing) Close() error {
+	return errors.Join(p.Remove(context.Background()), p.Engine.Close())
 }
 
 // Run implements the command.
@@ -363,7 +390,7 @@ func (c *benchAppendCmd) Run(ctx context.Context) error {
 	}
 	t := benchTarget{Dir: c.Dir, Runs: c.Runs, JSON: c.JSON}
 	return t.run(ctx, bench.Append{
-		Open:       func(dir string) (engine.Engine, error) { return embedded.Open(embedded.Options{Dir: dir}) },
+		Open:       c.open,
 		Durability: durability, Writers: c.Writers, Channels: c.Channels, Bytes: c.Bytes, Duration: c.Duration,
 	}, false)
 }

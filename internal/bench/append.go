@@ -30,7 +30,7 @@ func (a Append) name() string { return "append" }
 func (a Append) unit() string { return "appends" }
 
 func (a Append) describe() string {
-	return fmt.Sprintf("the engine in this process: entries of %d bytes, as durable as %s, to %d channels, %s", a.Bytes, a.Durability, a.Channels, a.Duration)
+	return fmt.Sprintf("the engine alone: entries of %d bytes, as durable as %s, to %d channels, %s", a.Bytes, a.Durability, a.Channels, a.Duration)
 }
 
 func (a Append) validate() error {
