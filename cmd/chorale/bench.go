@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/engine/embedded"
 	"github.com/chorale-rt/chorale/internal/engine/natsengine"
+	"github.com/chorale-rt/chorale/internal/server"
 )
 
 // BenchCmd measures a server: one subcommand per scenario of package bench.
@@ -31,7 +33,7 @@ type BenchCmd struct {
 	Order       benchOrderCmd     `cmd:"" help:"Check order, gaps and repeats while everybody leaves and resumes."`
 	Reconnect   benchReconnectCmd `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
 	CatchUp     benchCatchUpCmd   `cmd:"" name:"catchup" help:"Join a large collection, and a channel in which much was missed."`
-	Append      benchAppendCmd    `cmd:"" help:"The engine alone: how fast entries are acknowledged."`
+	Append      benchAppendCmd    `cmd:"" help:"An engine alone, embedded or over NATS: how fast entries are acknowledged."`
 	Report      benchReportCmd    `cmd:"" help:"Write a page with pictures of what --json has kept."`
 	FloorServer floorServerCmd    `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
 }
@@ -52,6 +54,8 @@ type benchTarget struct {
 	JSON       string `name:"json" type:"path" placeholder:"FILE" help:"Write the report there too, every run in it."`
 	Title      string `help:"For bench report: the section of the page."`
 	Label      string `help:"For bench report: what this is there, beside others of the same title."`
+
+	secrets []string // what else must not be in the report's command
 }
 
 // run measures, prints the report, and fails when it should not be believed.
@@ -95,7 +99,7 @@ func (t *benchTarget) command() string {
 		args = append(args, os.Args[i])
 	}
 	line := strings.Join(args, " ")
-	for _, secret := range []string{t.Token, t.Secret} {
+	for _, secret := range append([]string{t.Token, t.Secret}, t.secrets...) {
 		if secret != "" {
 			line = strings.ReplaceAll(line, secret, "…")
 		}
@@ -352,34 +356,12 @@ type benchAppendCmd struct {
 	Channels   int           `default:"1000" help:"Channels that they append to in turn."`
 	Bytes      int           `default:"200" help:"Bytes of an entry."`
 	Duration   time.Duration `default:"3s" help:"How long each takes."`
-	Engine     string        `default:"embedded" placeholder:"URL,…" help:"What is measured: embedded, or the engine over the NATS servers with these URLs, in streams of its own that are deleted afterwards."`
-	NATS       natsFlags     `embed:"" prefix:"nats-"`
-	Dir        string        `type:"existingdir" help:"Where the embedded log is kept; the default is the system's temporary directory."`
+	Dir        string        `type:"existingdir" help:"Where the log is kept; the default is the system's temporary directory."`
 	Runs       int           `default:"3" help:"How often; the report shows medians."`
 	JSON       string        `name:"json" type:"path" placeholder:"FILE" help:"Write the report there too, every run in it."`
-}
-
-// open opens an engine with an empty log.
-func (c *benchAppendCmd) open(dir string) (engine.Engine, error) {
-	if c.Engine == "embedded" {
-		return embedded.Open(embedded.Options{Dir: dir})
-	}
-	o := c.NATS.options()
-	o.Servers = strings.Split(c.Engine, ",")
-	o.Prefix += "-bench-" + rand.Text()[:8]
-	e, err := natsengine.Open(context.Background(), o)
-	if err != nil {
-		return nil, err
-	}
-	return passing{e}, nil
-}
-
-// passing is an engine whose logs end with it.
-type passing struct{ *natsengine.Engine }
-
-// Close implements engine.Engine.
-func (p passing) Close() error {
-	return errors.Join(p.Remove(context.Background()), p.Engine.Close())
+	Engine     string        `default:"embedded" env:"CHORALE_ENGINE" placeholder:"URL,…" help:"Which engine: embedded, or the URLs of NATS servers, where it makes streams of its own and deletes them. There every class is stored alike."`
+	NATS       natsLogin     `embed:"" prefix:"nats-"`
+	Streams    natsStreams   `embed:"" prefix:"nats-"`
 }
 
 // Run implements the command.
@@ -388,11 +370,54 @@ func (c *benchAppendCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := benchTarget{Dir: c.Dir, Runs: c.Runs, JSON: c.JSON}
-	return t.run(ctx, bench.Append{
-		Open:       c.open,
-		Durability: durability, Writers: c.Writers, Channels: c.Channels, Bytes: c.Bytes, Duration: c.Duration,
-	}, false)
+	s := bench.Append{Durability: durability, Writers: c.Writers, Channels: c.Channels, Bytes: c.Bytes, Duration: c.Duration}
+	t := benchTarget{Dir: c.Dir, Runs: c.Runs, JSON: c.JSON, secrets: []string{c.NATS.Token, c.NATS.Password}}
+	if c.Engine == "embedded" {
+		s.Engine = "the engine in this process, as durable as " + c.Durability
+		s.Open = func(dir string) (engine.Engine, error) { return embedded.Open(embedded.Options{Dir: dir}) }
+		return t.run(ctx, s, false)
+	}
+	servers, err := server.NATSServers(c.Engine)
+	if err != nil {
+		return explain(err)
+	}
+	o := c.NATS.options()
+	o.Partitions, o.Replicas = c.Streams.Partitions, c.Streams.Replicas
+	var names []string
+	for _, u := range servers {
+		o.Servers = append(o.Servers, u.String())
+		names = append(names, u.Redacted())
+		if password, has := u.User.Password(); has {
+			t.secrets = append(t.secrets, password)
+		} else {
+			t.secrets = append(t.secrets, u.User.Username()) // that is a token
+		}
+	}
+	s.Engine = "the engine over NATS at " + strings.Join(names, ", ") + ", as durable as its servers are"
+	s.Open = func(string) (engine.Engine, error) { return openPassing(ctx, o) }
+	return t.run(ctx, s, false)
+}
+
+// passing is an engine over NATS whose streams end with it.
+type passing struct {
+	engine.Engine
+	options natsengine.Options
+}
+
+func openPassing(ctx context.Context, o natsengine.Options) (engine.Engine, error) {
+	o.Prefix = "chorale-bench-" + strings.ToLower(rand.Text()[:8]) // never one that is in use
+	o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	e, err := natsengine.Open(ctx, o)
+	if err != nil {
+		o.OpenTimeout = 3 * time.Second // some may have been made; but nobody waits long for servers that are not there
+		return nil, errors.Join(err, natsengine.Remove(context.WithoutCancel(ctx), o))
+	}
+	return passing{e, o}, nil
+}
+
+// Close deletes the streams, also after an interruption.
+func (p passing) Close() error {
+	return errors.Join(p.Engine.Close(), natsengine.Remove(context.Background(), p.options))
 }
 
 type benchReportCmd struct {

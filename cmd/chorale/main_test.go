@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -32,7 +33,7 @@ func TestCommandLine(t *testing.T) {
 			return l.Close()
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"until": until, "hangup": hangup, "request": request, "envfile": envfile,
+			"until": until, "hangup": hangup, "request": request, "envfile": envfile, "nats": nats,
 		},
 	})
 }
@@ -94,4 +95,32 @@ func envfile(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: envfile NAME FILE")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// nats starts a NATS server until the script ends, which must leave no stream on
+// it. $NATS is its address, $NATS_PASSWORD that of the user that it wants.
+func nats(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: nats")
+	}
+	s, err := natsserver.NewServer(&natsserver.Options{
+		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: ts.MkAbs("nats"), Username: "bench", Password: "a-password-of-the-test",
+	})
+	ts.Check(err)
+	s.Start()
+	ts.Defer(func() {
+		report, err := s.Jsz(nil)
+		s.Shutdown()
+		s.WaitForShutdown()
+		ts.Check(err)
+		if report.Streams > 0 {
+			ts.Fatalf("%d streams were left", report.Streams)
+		}
+	})
+	if !s.ReadyForConnections(20 * time.Second) {
+		ts.Fatalf("NATS server does not start")
+	}
+	ts.Setenv("NATS", s.Addr().String())
+	ts.Setenv("NATS_PASSWORD", "a-password-of-the-test")
 }

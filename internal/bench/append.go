@@ -12,10 +12,11 @@ import (
 	"github.com/chorale-rt/chorale/internal/engine"
 )
 
-// Append is the engine alone, in this process, without a socket before it: how
-// fast are entries acknowledged, by how many who append at a time? It bounds what a
-// server can do.
+// Append is an engine alone, without a socket before it: how fast are entries
+// acknowledged, by how many who append at a time? It bounds what a server can do.
 type Append struct {
+	// Engine names the engine in the report, and says how durable it is.
+	Engine string
 	// Open opens an engine with an empty log that may keep its files in dir.
 	Open       func(dir string) (engine.Engine, error)
 	Durability engine.Durability
@@ -30,7 +31,7 @@ func (a Append) name() string { return "append" }
 func (a Append) unit() string { return "appends" }
 
 func (a Append) describe() string {
-	return fmt.Sprintf("the engine alone: entries of %d bytes, as durable as %s, to %d channels, %s", a.Bytes, a.Durability, a.Channels, a.Duration)
+	return fmt.Sprintf("%s: entries of %d bytes to %d channels, %s", a.Engine, a.Bytes, a.Channels, a.Duration)
 }
 
 func (a Append) validate() error {

@@ -114,14 +114,25 @@ func (o *Options) validateEngine() error {
 		o.Engine = ""
 		return nil
 	}
-	for raw := range strings.SplitSeq(o.Engine, ",") {
-		u, err := url.Parse(strings.TrimSpace(raw))
-		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-			return &FieldError{"engine", fmt.Sprintf("%q is neither embedded nor the URL of a NATS server, such as nats://127.0.0.1:4222", raw)}
-		}
+	servers, err := NATSServers(o.Engine)
+	for _, u := range servers {
 		o.NATS.Servers = append(o.NATS.Servers, u.String())
 	}
-	return nil
+	return err
+}
+
+// NATSServers reads the URLs of NATS servers in what Options.Engine may be. The
+// error is a *FieldError.
+func NATSServers(engine string) ([]*url.URL, error) {
+	var out []*url.URL
+	for raw := range strings.SplitSeq(engine, ",") {
+		u, err := url.Parse(strings.TrimSpace(raw))
+		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			return nil, &FieldError{"engine", fmt.Sprintf("%q is neither embedded nor the URL of a NATS server, such as nats://127.0.0.1:4222", raw)}
+		}
+		out = append(out, u)
+	}
+	return out, nil
 }
 
 func loopback(addr string) bool {

@@ -73,18 +73,6 @@ func (st *store) tryStreams(ctx context.Context) error {
 	return nil
 }
 
-// Remove deletes the streams, and so all logs under the prefix, for all nodes. It
-// is for what was made to be measured; the engine is only good for Close then.
-func (e *Engine) Remove(ctx context.Context) error {
-	for p := range e.store.partitions {
-		name := e.store.subjects.stream(p)
-		if err := e.store.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return fmt.Errorf("delete stream %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
 // countPartitions asks the first stream how many were made.
 func (st *store) countPartitions(ctx context.Context) (int, error) {
 	s, err := st.js.Stream(ctx, st.subjects.stream(0))
