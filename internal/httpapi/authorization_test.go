@@ -43,6 +43,8 @@ func TestAuthorization(t *testing.T) {
 		"list records":            {call{"GET", notes, ""}, ok, ok, denied, ok},
 		"get a record":            {call{"GET", notes + "/r0", ""}, ok, ok, denied, ok},
 		"history of a record":     {call{"GET", notes + "/r0/history", ""}, ok, ok, denied, ok},
+		"of a vault's record":     {call{"GET", "/api/v1/channels/vault:1/collections/papers/records/p0/history", ""}, ok, denied, denied, denied},
+		"a record of a vault":     {call{"GET", "/api/v1/channels/vault:1/collections/papers/records/p0", ""}, ok, ok, denied, denied},
 		"of an unreadable one":    {call{"GET", diary + "/d0/history", ""}, denied, denied, denied, ok},
 		"put a record":            {call{"PUT", notes + "/r1", `{"content":"x"}`}, ok, rule, denied, ok},
 		"patch a record":          {call{"PATCH", notes + "/r0", `{"content":"x"}`}, ok, rule, denied, ok},
@@ -72,6 +74,7 @@ func TestAuthorization(t *testing.T) {
 		author := r.token("author", "member")
 		r.do("PUT", notes+"/r0", author, `{"content":"x"}`).want(201)
 		r.do("PUT", diary+"/d0", author, `{"a":1}`).want(201)
+		r.do("PUT", "/api/v1/channels/vault:1/collections/papers/records/p0", author, `{"a":1}`).want(201)
 		expired, err := auth.Mint(testSecret, auth.MintOptions{Subject: "ada", Role: "service_role", TTL: time.Second, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
 		if err != nil {
 			t.Fatal(err)

@@ -49,7 +49,10 @@ channels:
         write: 'claims.role in ["member", "service_role"]'
   - match: "vault:{id}"
     join: 'claims.role in ["member", "reader"]'
-    history: {read: 'claims.role == "member"'}
+    history: {read: 'claims.role == "member"', durability: os}
+    collections:
+      papers:
+        write: 'true'
   - match: "room:{id}"
     join: 'true'
     publish: 'true'

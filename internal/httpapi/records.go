@@ -182,6 +182,9 @@ func (a *API) getHistory(r *request) (answer, *problem) {
 	if refused != nil {
 		return answer{}, refused
 	}
+	if fault := at.policy.May(auth.ReadHistory, r.identity); fault != nil {
+		return answer{}, refuse(fault)
+	}
 	limit, refused := number(r, "limit", defaultHistory, 1, protocol.MaxReplay)
 	if refused != nil {
 		return answer{}, refused
