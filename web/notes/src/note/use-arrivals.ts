@@ -1,11 +1,15 @@
 import type { Note } from "@chorale/react";
-import { useEffect, useRef, useState } from "react";
+import { useDeferredValue, useEffect, useRef, useState } from "react";
 import { arrivalsOf } from "./arrivals.ts";
 
 const NONE: readonly Note[] = [];
 
 /** What others added last, since the first notes were loaded. */
-export function useArrivals(notes: readonly Note[], isLoading: boolean, me: string): readonly Note[] {
+export function useArrivals(shown: readonly Note[], isShownLoading: boolean, me: string): readonly Note[] {
+  // Each note of a burst comes in a message, and a render, of its own. A state that each of them sets would have React see a circle; what
+  // is deferred is looked at when there is time for it, and tells a burst as one.
+  const notes = useDeferredValue(shown);
+  const isLoading = useDeferredValue(isShownLoading);
   const known = useRef<Set<string>>(undefined);
   const [arrivals, setArrivals] = useState(NONE);
   useEffect(() => {
