@@ -1,3 +1,4 @@
+import { isSameJson } from "../collection/json";
 import type { CollectionInside, WireRecord, WriteListener } from "../collection/seam";
 import type { Write } from "../collection/write";
 import { ValueStore } from "../store";
@@ -24,6 +25,7 @@ import type { ChangedRecord, Skipped, Undo, UndoableCollection, Undone, UndoOpti
 interface Source {
   readonly name: string;
   readonly inside: CollectionInside;
+  readonly snapshot: UndoableCollection["snapshot"];
   isPending(record: string): boolean;
 }
 
@@ -98,7 +100,10 @@ class Steps implements Undo {
     this.#captureMs = captureMs;
     const sources = collections.map(sourceOf);
     this.#state = new ValueStore(NEITHER, (error) => sources[0]?.inside.reportError(error));
-    this.#stops = sources.map((source) => source.inside.onWrite((...heard) => this.#hear(source, ...heard)));
+    this.#stops = sources.flatMap((source) => [
+      source.inside.onWrite((...heard) => this.#hear(source, ...heard)),
+      source.snapshot.subscribe(() => this.#payBack(source)),
+    ]);
   }
 
   get state(): Store<UndoState> {
@@ -112,7 +117,13 @@ class Steps implements Undo {
 
   readonly redo = (): Undone | undefined => {
     const step = this.#undone.pop();
-    return step && this.#move(step, (back) => this.#done.push(back));
+    return (
+      step &&
+      this.#move(step, (again) => {
+        this.#done.push(again);
+        this.#keepSkipped(step, again);
+      })
+    );
   };
 
   readonly group = <R>(act: () => R): R => {
@@ -155,8 +166,7 @@ class Steps implements Undo {
       if (write.isQuiet && before !== undefined && outcome.status === "applied") {
         this.#giveBack(source, id, write, before, outcome.lost ?? []);
       }
-    } else if (write.op === "restore") this.#payBack(source, write.record);
-    if (outcome === undefined && this.#isTracking && !write.isQuiet) {
+    } else if (this.#isTracking && !write.isQuiet) {
       const part = partOf({ id, write, nth: this.#count++ }, before, source.inside.recordOf(write.record));
       if (part !== undefined) this.#take({ source, part, isSettled: false }, write.time);
     }
@@ -191,6 +201,16 @@ class Steps implements Undo {
   #forgetUndone(): void {
     this.#ghosts.push(...this.#undone.flatMap(({ entries }) => entries));
     this.#undone = [];
+  }
+
+  /** What was not done again stays taken back, which what it replaced may still correct. */
+  #keepSkipped(step: Step, again: Step): void {
+    const all = again.entries.map(({ part }) => part);
+    for (const entry of step.entries) {
+      const left =
+        entry.part && without(entry.part, (slot) => all.some((part) => part?.nth === entry.part?.nth && part?.turns.has(slot)));
+      if (left?.turns.size) this.#ghosts.push({ ...entry, part: { ...left, counters: {} } });
+    }
   }
 
   /** Takes a step back, and keeps how to take that back. */
@@ -282,7 +302,7 @@ class Steps implements Undo {
     const mine = this.#entries().filter((entry) => entry.source === source && entry.part?.writes.includes(id));
     if (status === "unknown" || mine.length === 0) return;
     if (status !== "applied") {
-      for (const entry of mine) this.#refuse(entry);
+      for (const entry of mine) this.#refuse(entry, status);
       return;
     }
     if (before !== undefined) this.#rebase(mine, id, before);
@@ -295,7 +315,7 @@ class Steps implements Undo {
   }
 
   /** A write that came to nothing is no step. What was merged has other writes, which may have come to something. */
-  #refuse(entry: Entry): void {
+  #refuse(entry: Entry, status: Outcome["status"]): void {
     const { part, source } = entry;
     if (part === undefined || part.writes.length > 1) return;
     if (part.life === "ended" && part.begun) {
@@ -307,11 +327,28 @@ class Steps implements Undo {
     entry.isVoid = true;
     const done = this.#done.flatMap(({ entries }) => entries);
     if (!done.includes(entry)) return;
+    // Done again, it is another write, which may come to something.
+    if (entry.back !== undefined && part.turns.size > 0) entry.part = { ...part, writes: [...entry.back], counters: {} };
+    // What lost or changed nothing has somebody's value in its place, which the next write comes upon.
+    if (status === "gone" || status === "rejected") {
+      for (const back of this.#entries()) if (!done.includes(back)) this.#revoke(back, source, part);
+    }
     for (const [slot, { from, isTheirs }] of part.turns) {
       if (!isTheirs) continue;
       const next = done.find((other) => other.part && isOn(other, source, part.record, slot) && other.part.nth > part.nth);
       if (next?.part !== undefined) next.part = withEnd(next.part, slot, { from, isTheirs });
       else this.#owe(source, part.record, slot, from);
+    }
+  }
+
+  /** What was taken back to a value that has never been in the log goes back to what was before that. */
+  #revoke(back: Entry, source: Source, { record, nth, turns }: Part): void {
+    for (const [slot, { from, to }] of turns) {
+      const { part } = back;
+      if (part === undefined || part.nth < nth || !isOn(back, source, record, slot)) continue;
+      if (!isSameJson(part.turns.get(slot)?.to, to)) continue;
+      back.part = withEnd(part, slot, { to: from });
+      this.#owe(source, record, slot, from);
     }
   }
 
@@ -328,19 +365,23 @@ class Steps implements Undo {
     const { source } = first;
     const { value, stamp } = lookUp(before, slot);
     const isTheirs = stamp !== undefined && !source.inside.isOwn(stamp);
-    // Else it stands on another write of the same part, or better is known already.
-    if (!isTheirs && (part.writes[0] !== id || part.turns.get(slot)?.isTheirs)) return;
+    // Else it stands on another write of the same part, or on what was taken back before both became one, or better is known already.
+    const isFirst = part.writes[0] === id && !this.#entries().some(({ back }) => back?.includes(id));
+    if (!isTheirs && (!isFirst || part.turns.get(slot)?.isTheirs)) return;
     const others = this.#entries().filter((entry) => entry !== first && isOn(entry, source, part.record, slot));
     const older = others.filter((entry) => byAge(entry, first) < 0);
     // Whatever this client wrote earlier, they have written over it.
     if (isTheirs) for (const entry of older) entry.part = entry.part && without(entry.part, (other) => other === slot);
 
     const done = new Set(this.#done.flatMap(({ entries }) => entries));
-    if (done.has(first)) first.part = withEnd(part, slot, { from: value, isTheirs });
-    if (done.has(first) || !isTheirs) return;
+    if (done.has(first)) {
+      first.part = withEnd(part, slot, { from: value, isTheirs });
+      return;
+    }
+    if (!isTheirs) return;
     // It was taken back already, to what was known then.
-    first.part = withEnd(part, slot, { to: value, isTheirs });
     const [next] = others.filter((entry) => done.has(entry) && byAge(entry, first) > 0).sort(byAge);
+    first.part = withEnd(part, slot, { to: value, isTheirs });
     if (next?.part !== undefined) next.part = withEnd(next.part, slot, { from: value, isTheirs });
     else this.#owe(source, part.record, slot, value);
   }
@@ -375,12 +416,16 @@ class Steps implements Undo {
     if (now?.deleted !== undefined) this.#owed = [...this.#owed, owed].slice(-this.#limit);
     else {
       const plan = toPlan(now);
-      if (plan !== undefined) carryOut(plan, record, source);
+      if (plan === undefined) return;
+      carryOut(plan, record, source).settled.then(({ status }) => {
+        if (status === "gone") this.#pay(owed); // deleted meanwhile
+      });
     }
   }
 
-  #payBack(source: Source, record: string): void {
-    const isDue = (owed: Owed) => owed.source === source && owed.record === record;
+  /** Whoever has restored a record gets what is owed to it. */
+  #payBack(source: Source): void {
+    const isDue = (owed: Owed) => owed.source === source && source.inside.recordOf(owed.record)?.deleted === undefined;
     const due = this.#owed.filter(isDue);
     this.#owed = this.#owed.filter((owed) => !isDue(owed));
     for (const owed of due) this.#pay(owed);
@@ -441,5 +486,5 @@ function carryOut(plan: Plan, record: string, { inside }: Source): Mutation {
 
 function sourceOf({ name, snapshot, inside }: UndoableCollection): Source {
   if (inside === undefined) throw new Error(`collection ${name}: its writes cannot be heard`);
-  return { name, inside, isPending: (id) => (snapshot.getSnapshot().status.get(id)?.pending ?? 0) > 0 };
+  return { name, inside, snapshot, isPending: (id) => (snapshot.getSnapshot().status.get(id)?.pending ?? 0) > 0 };
 }
