@@ -154,14 +154,14 @@ export function invert(part: Part, now: WireRecord | undefined, authors: Authors
 }
 
 /** Whether somebody else wrote a field or an element since the record began. */
-export function isWrittenByOthers({ begun }: Part, now: WireRecord, { isOwn }: Authors): boolean {
+export function isWrittenByOthers({ begun }: Part, now: WireRecord, authors: Authors): boolean {
   const slots = [
     ...Object.keys(now.stamps).map((name) => slotOf(name)),
     ...Object.entries(now.setStamps ?? {}).flatMap(([set, signs]) => Object.keys(signs).map((element) => slotOf(set, element))),
   ];
   return slots.some((slot) => {
     const { stamp } = lookUp(now, slot);
-    return stamp !== undefined && !isOwn(stamp) && stamp !== lookUp(begun, slot).stamp;
+    return isTheirs(stamp, authors) && stamp !== lookUp(begun, slot).stamp;
   });
 }
 
@@ -223,14 +223,19 @@ export function fullValue({ values, counters }: Plan, now: WireRecord | undefine
 }
 
 /** The part with another end of a turn. Undefined when nothing is left of it, as a turn that leads nowhere is none. */
-export function withEnd(part: Part, slot: Slot, end: Partial<Turn>): Part | undefined {
-  const turn = part.turns.get(slot);
-  return turn === undefined ? part : tidy({ ...part, turns: new Map(part.turns).set(slot, { ...turn, ...end }) });
+export function withEnd(part: Part | undefined, slot: Slot, end: Partial<Turn>): Part | undefined {
+  const turn = part?.turns.get(slot);
+  return part && turn ? tidy({ ...part, turns: new Map(part.turns).set(slot, { ...turn, ...end }) }) : part;
 }
 
 /** The part without some of its slots. Undefined when nothing is left of it. */
-export function without(part: Part, isGone: (slot: Slot) => boolean): Part | undefined {
-  return tidy({ ...part, turns: new Map([...part.turns].filter(([slot]) => !isGone(slot))) });
+export function without(part: Part | undefined, isGone: (slot: Slot) => boolean): Part | undefined {
+  return part && tidy({ ...part, turns: new Map([...part.turns].filter(([slot]) => !isGone(slot))) });
+}
+
+/** A stamp of somebody else's write. What was never written has none. */
+export function isTheirs(stamp: Stamp | undefined, { isOwn }: Authors): stamp is Stamp {
+  return stamp !== undefined && !isOwn(stamp);
 }
 
 function tidy(part: Part): Part | undefined {

@@ -6,6 +6,7 @@ import type { Json, Mutation, Outcome, Store, Unsubscribe } from "../types";
 import {
   fullValue,
   invert,
+  isTheirs,
   isTouchedByOthers,
   isWrittenByOthers,
   lookUp,
@@ -127,8 +128,8 @@ class Steps implements Undo {
   };
 
   readonly group = <R>(act: () => R): R => {
-    if (this.#group !== undefined) return act(); // an inner group is a part of the outer one
-    this.#group = { entries: [], from: 0, upTo: 0, isOpen: false };
+    if (this.#group) return act(); // an inner group is a part of the outer one
+    this.#group = stepOf([]);
     try {
       return act();
     } finally {
@@ -160,7 +161,7 @@ class Steps implements Undo {
   };
 
   #hear(source: Source, ...[id, write, before, outcome]: Parameters<WriteListener>): void {
-    if (before !== undefined) this.#noteOthers(source, before);
+    if (before) this.#share(source, before.id, (part) => isWrittenByOthers(part, before, source.inside));
     if (outcome !== undefined) {
       this.#settle(source, id, before, outcome);
       if (write.isQuiet && before !== undefined && outcome.status === "applied") {
@@ -168,7 +169,7 @@ class Steps implements Undo {
       }
     } else if (this.#isTracking && !write.isQuiet) {
       const part = partOf({ id, write, nth: this.#count++ }, before, source.inside.recordOf(write.record));
-      if (part !== undefined) this.#take({ source, part, isSettled: false }, write.time);
+      if (part) this.#take({ source, part, isSettled: false }, write.time);
     }
     this.#tidy();
   }
@@ -177,29 +178,34 @@ class Steps implements Undo {
   #take(entry: Entry, time: number): void {
     this.#ghosts = this.#ghosts.filter(({ part, source }) => part !== undefined && source.isPending(part.record));
     const newest = this.#done.at(-1);
-    if (this.#group !== undefined) this.#group.entries.push(entry);
-    else if (newest !== undefined && this.#goesOn(newest, entry, time)) {
+    if (this.#group) this.#group.entries.push(entry);
+    else if (newest && this.#goesOn(newest, entry, time)) {
       newest.entries.push(entry);
       newest.upTo = time;
-    } else this.#add({ entries: [entry], from: time, upTo: time, isOpen: true });
+    } else this.#add({ ...stepOf([entry], time), isOpen: true });
   }
 
   #goesOn(step: Step, { source, part }: Entry, time: number): boolean {
     const last = step.entries.at(-1);
-    if (!step.isOpen || last?.source !== source || last.part === undefined || part === undefined) return false;
+    if (!step.isOpen || last?.source !== source || !last.part || !part) return false;
     const isSoon = Math.abs(time - step.upTo) < this.#captureMs && time - step.from < LONGEST * this.#captureMs;
     return isSoon && merge(last.part, part) !== undefined;
   }
 
   #add(step: Step): void {
-    for (const other of this.#done) other.isOpen = false;
+    this.#end();
     this.#done = [...this.#done, step].slice(-this.#limit);
     this.#forgetUndone();
   }
 
+  /** What follows is a step of its own. */
+  #end(): void {
+    for (const step of this.#done) step.isOpen = false;
+  }
+
   /** What was taken back stays so, but it may come to be known what it was that should have come back. */
   #forgetUndone(): void {
-    this.#ghosts.push(...this.#undone.flatMap(({ entries }) => entries));
+    this.#ghosts.push(...entriesOf(this.#undone));
     this.#undone = [];
   }
 
@@ -207,15 +213,14 @@ class Steps implements Undo {
   #keepSkipped(step: Step, again: Step): void {
     const all = again.entries.map(({ part }) => part);
     for (const entry of step.entries) {
-      const left =
-        entry.part && without(entry.part, (slot) => all.some((part) => part?.nth === entry.part?.nth && part?.turns.has(slot)));
+      const left = without(entry.part, (slot) => all.some((part) => part?.nth === entry.part?.nth && part?.turns.has(slot)));
       if (left?.turns.size) this.#ghosts.push({ ...entry, part: { ...left, counters: {} } });
     }
   }
 
   /** Takes a step back, and keeps how to take that back. */
   #move(step: Step, keep: (back: Step) => void): Undone {
-    for (const other of this.#done) other.isOpen = false;
+    this.#end();
     const entries: Entry[] = [];
     const results: Undone[] = [];
     for (const { source, part } of [...step.entries].reverse()) {
@@ -224,7 +229,7 @@ class Steps implements Undo {
       results.push(this.#takeBack(part, entry));
       entries.push(entry);
     }
-    keep({ entries, from: 0, upTo: 0, isOpen: false });
+    keep(stepOf(entries));
     this.#tidy();
     return {
       changed: distinct(results.flatMap(({ changed }) => changed)),
@@ -264,7 +269,8 @@ class Steps implements Undo {
     if (entry.isOvertaken) return [{ reason: "changed" }];
     const names = [...new Set([...values.keys()].map(nameOf))];
     const lost = status === "applied" ? (outcome.lost ?? []) : names;
-    if (status === "noop" && op === "restore") this.#share(entry, record);
+    // Somebody else has restored it first.
+    if (status === "noop" && op === "restore") this.#share(entry.source, record, ({ nth }) => nth === (entry.part?.nth ?? nth));
     // What it has taken back has never been counted.
     if (entry.isVoid && status === "applied" && values.size === 0) {
       this.#pay({ source: entry.source, record, toPlan: () => ({ op, values, counters: reversed(counters) }) });
@@ -272,7 +278,7 @@ class Steps implements Undo {
     const isDone = status === "noop" || status === "unknown" || (status === "applied" && lost.length === 0);
     if (isDone) return [];
     const isGone = (slot: Slot) => values.has(slot) && lost.includes(nameOf(slot));
-    const rest = entry.part && without(entry.part, isGone);
+    const rest = without(entry.part, isGone);
     entry.part = op !== "patch" ? undefined : values.size > 0 ? rest : rest && { ...rest, counters: {} };
     this.#tidy();
     const isOvertaken = status === "rejected" ? outcome.code === "version_conflict" : status !== "gone";
@@ -280,20 +286,11 @@ class Steps implements Undo {
     return lost.length > 0 ? lost.map((name) => ({ name, reason })) : [{ reason }];
   }
 
-  /** Somebody else has restored it first. */
-  #share({ source, part }: Entry, record: string): void {
-    for (const entry of this.#entries()) {
-      if (entry.source !== source || entry.part?.record !== record || entry.part.begun === undefined) continue;
-      if (part === undefined || entry.part.nth === part.nth) entry.part = { ...entry.part, isShared: true };
-    }
-  }
-
-  /** Who has written in a record that began here makes it more than this client's. */
-  #noteOthers({ inside }: Source, record: WireRecord): void {
+  /** Who has restored a record, or written in it since it began here, makes it more than this client's. */
+  #share(of: Source, record: string, isTrueOf: (part: Part) => boolean): void {
     for (const entry of this.#entries()) {
       const { part, source } = entry;
-      if (source.inside !== inside || part?.record !== record.id || part.begun === undefined || part.isShared) continue;
-      if (isWrittenByOthers(part, record, inside)) entry.part = { ...part, isShared: true };
+      if (source === of && part?.record === record && part.begun && isTrueOf(part)) entry.part = { ...part, isShared: true };
     }
   }
 
@@ -305,13 +302,13 @@ class Steps implements Undo {
       for (const entry of mine) this.#refuse(entry, status);
       return;
     }
-    if (before !== undefined) this.#rebase(mine, id, before);
+    if (before) this.#rebase(mine, id, before);
     const { lost = [] } = outcome;
     for (const entry of mine) {
-      entry.part = entry.part && without(entry.part, (slot) => lost.includes(nameOf(slot)));
+      entry.part = without(entry.part, (slot) => lost.includes(nameOf(slot)));
       if (entry.back === undefined) entry.isSettled = true;
     }
-    for (const step of this.#done) step.entries = compact(step.entries, ({ isSettled }) => isSettled);
+    for (const step of this.#done) step.entries = compact(step.entries);
   }
 
   /** A write that came to nothing is no step. What was merged has other writes, which may have come to something. */
@@ -325,7 +322,7 @@ class Steps implements Undo {
     }
     entry.part = undefined;
     entry.isVoid = true;
-    const done = this.#done.flatMap(({ entries }) => entries);
+    const done = entriesOf(this.#done);
     if (!done.includes(entry)) return;
     // Done again, it is another write, which may come to something.
     if (entry.back !== undefined && part.turns.size > 0) entry.part = { ...part, writes: [...entry.back], counters: {} };
@@ -333,12 +330,15 @@ class Steps implements Undo {
     if (status === "gone" || status === "rejected") {
       for (const back of this.#entries()) if (!done.includes(back)) this.#revoke(back, source, part);
     }
-    for (const [slot, { from, isTheirs }] of part.turns) {
-      if (!isTheirs) continue;
-      const next = done.find((other) => other.part && isOn(other, source, part.record, slot) && other.part.nth > part.nth);
-      if (next?.part !== undefined) next.part = withEnd(next.part, slot, { from, isTheirs });
-      else this.#owe(source, part.record, slot, from);
-    }
+    for (const [slot, { from, isTheirs }] of part.turns) if (isTheirs) this.#passOn(source, part, slot, from);
+  }
+
+  /** A value of somebody else's is what the next write of this client stands on. Without one, it is what is there. */
+  #passOn(source: Source, { record, nth }: Part, slot: Slot, from: Json | undefined): void {
+    const later = entriesOf(this.#done).filter((entry) => isOn(entry, source, record, slot) && nthOf(entry) > nth);
+    const [next] = later.sort(byAge);
+    if (next) next.part = withEnd(next.part, slot, { from, isTheirs: true });
+    else this.#owe(source, record, slot, from);
   }
 
   /** What was taken back to a value that has never been in the log goes back to what was before that. */
@@ -357,33 +357,26 @@ class Steps implements Undo {
     for (const slot of new Set(mine.flatMap(({ part }) => [...(part?.turns.keys() ?? [])]))) {
       // Of the writes that became one, the oldest stands on what was there.
       const [first] = mine.filter(({ part }) => part?.turns.has(slot)).sort(byAge);
-      if (first?.part !== undefined) this.#rebaseSlot(first, first.part, id, slot, before);
+      if (first?.part) this.#rebaseSlot(first, first.part, id, slot, before);
     }
   }
 
   #rebaseSlot(first: Entry, part: Part, id: string, slot: Slot, before: WireRecord): void {
     const { source } = first;
     const { value, stamp } = lookUp(before, slot);
-    const isTheirs = stamp !== undefined && !source.inside.isOwn(stamp);
+    const isOthers = isTheirs(stamp, source.inside);
     // Else it stands on another write of the same part, or on what was taken back before both became one, or better is known already.
     const isFirst = part.writes[0] === id && !this.#entries().some(({ back }) => back?.includes(id));
-    if (!isTheirs && (!isFirst || part.turns.get(slot)?.isTheirs)) return;
-    const others = this.#entries().filter((entry) => entry !== first && isOn(entry, source, part.record, slot));
-    const older = others.filter((entry) => byAge(entry, first) < 0);
+    if (!isOthers && (!isFirst || part.turns.get(slot)?.isTheirs)) return;
     // Whatever this client wrote earlier, they have written over it.
-    if (isTheirs) for (const entry of older) entry.part = entry.part && without(entry.part, (other) => other === slot);
-
-    const done = new Set(this.#done.flatMap(({ entries }) => entries));
-    if (done.has(first)) {
-      first.part = withEnd(part, slot, { from: value, isTheirs });
-      return;
+    for (const entry of isOthers ? this.#entries() : []) {
+      const isOlder = isOn(entry, source, part.record, slot) && byAge(entry, first) < 0;
+      if (isOlder) entry.part = without(entry.part, (other) => other === slot);
     }
-    if (!isTheirs) return;
+    const isDone = entriesOf(this.#done).includes(first);
+    if (isDone || isOthers) first.part = withEnd(part, slot, { [isDone ? "from" : "to"]: value, isTheirs: isOthers });
     // It was taken back already, to what was known then.
-    const [next] = others.filter((entry) => done.has(entry) && byAge(entry, first) > 0).sort(byAge);
-    first.part = withEnd(part, slot, { to: value, isTheirs });
-    if (next?.part !== undefined) next.part = withEnd(next.part, slot, { from: value, isTheirs });
-    else this.#owe(source, part.record, slot, value);
+    if (!isDone && isOthers) this.#passOn(source, part, slot, value);
   }
 
   /** An undo is in the log. Did it take something from others that this client had not seen? */
@@ -392,9 +385,9 @@ class Steps implements Undo {
     const part = partOf({ id, write, nth: 0 }, before, before);
     for (const slot of part?.turns.keys() ?? []) {
       const { value, stamp } = lookUp(before, slot);
-      if (stamp === undefined || source.inside.isOwn(stamp) || lost.includes(nameOf(slot))) continue;
+      if (!isTheirs(stamp, source.inside) || lost.includes(nameOf(slot))) continue;
       this.#owe(source, write.record, slot, value);
-      if (entry?.part !== undefined) entry.part = without(entry.part, (other) => other === slot);
+      if (entry) entry.part = without(entry.part, (other) => other === slot);
     }
     if (write.op !== "delete" || entry?.part?.life !== "ended") return;
     const { begun, isShared } = entry.part;
@@ -416,7 +409,7 @@ class Steps implements Undo {
     if (now?.deleted !== undefined) this.#owed = [...this.#owed, owed].slice(-this.#limit);
     else {
       const plan = toPlan(now);
-      if (plan === undefined) return;
+      if (!plan) return;
       carryOut(plan, record, source).settled.then(({ status }) => {
         if (status === "gone") this.#pay(owed); // deleted meanwhile
       });
@@ -432,8 +425,7 @@ class Steps implements Undo {
   }
 
   #entries(): Entry[] {
-    const steps = [...this.#done, ...(this.#group ? [this.#group] : []), ...this.#undone];
-    return [...steps.flatMap(({ entries }) => entries), ...this.#ghosts];
+    return [...entriesOf([this.#done, this.#group ?? [], this.#undone].flat()), ...this.#ghosts];
   }
 
   /** Forgets what nothing is left of, and tells whether there is something. */
@@ -450,15 +442,15 @@ class Steps implements Undo {
   }
 }
 
-/** Entries with those made one that follow each other and may. */
-function compact(entries: readonly Entry[], isReady: (entry: Entry) => boolean): Entry[] {
+/** Entries with those made one that follow each other, have settled and may. */
+function compact(entries: readonly Entry[]): Entry[] {
   const out: Entry[] = [];
   for (const entry of entries) {
     const last = out.at(-1);
-    const mayMerge = last?.part && entry.part && last.source === entry.source && isReady(last) && isReady(entry);
-    const part = mayMerge && last.part && entry.part ? merge(last.part, entry.part) : undefined;
-    if (part === undefined || last === undefined) out.push(entry);
-    else out[out.length - 1] = { ...entry, part, isSettled: last.isSettled && entry.isSettled };
+    const isNext = last?.source === entry.source && last.isSettled && entry.isSettled;
+    const part = isNext && last.part && entry.part && merge(last.part, entry.part);
+    if (part) out[out.length - 1] = { ...entry, part };
+    else out.push(entry);
   }
   return out;
 }
@@ -473,8 +465,20 @@ function isOn({ source, part }: Entry, of: Source, record: string, slot: Slot): 
   return source === of && part?.record === record && part.turns.has(slot);
 }
 
+function nthOf({ part }: Entry): number {
+  return part?.nth ?? 0;
+}
+
 function byAge(a: Entry, b: Entry): number {
-  return (a.part?.nth ?? 0) - (b.part?.nth ?? 0);
+  return nthOf(a) - nthOf(b);
+}
+
+function stepOf(entries: Entry[], time = 0): Step {
+  return { entries, from: time, upTo: time, isOpen: false };
+}
+
+function entriesOf(steps: readonly Step[]): Entry[] {
+  return steps.flatMap(({ entries }) => entries);
 }
 
 function carryOut(plan: Plan, record: string, { inside }: Source): Mutation {
