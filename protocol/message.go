@@ -29,31 +29,35 @@ func (m Message) Empty() bool { return len(m.buf) == 0 }
 // begin returns a buffer with room for the header, to append a payload to.
 func begin(size int) []byte { return make([]byte, headroom, headroom+size) }
 
-// finish puts the WebSocket header (RFC 6455, 5.2) before a payload that was
-// appended to what begin returned.
+// finish puts the WebSocket header before a payload that was appended to what
+// begin returned.
 func finish(buf []byte, isBinary bool) Message {
+	return Message{buf: buf, start: putHeader(buf, len(buf)-headroom, isBinary), binary: isBinary}
+}
+
+// putHeader puts the header (RFC 6455, 5.2) of a WebSocket frame with n bytes at
+// the end of the headroom that dst begins with, and returns where it starts.
+func putHeader(dst []byte, n int, isBinary bool) (start uint8) {
 	const fin, text, bin = 0x80, 0x1, 0x2
 	opcode := byte(fin | text)
 	if isBinary {
 		opcode = fin | bin
 	}
-	n := len(buf) - headroom
-	m := Message{buf: buf, binary: isBinary}
 	switch {
 	case n < 126:
-		m.start = headroom - 2
-		buf[m.start+1] = byte(n)
+		start = headroom - 2
+		dst[start+1] = byte(n)
 	case n <= 0xffff:
-		m.start = headroom - 4
-		buf[m.start+1] = 126
-		binary.BigEndian.PutUint16(buf[m.start+2:], uint16(n))
+		start = headroom - 4
+		dst[start+1] = 126
+		binary.BigEndian.PutUint16(dst[start+2:], uint16(n))
 	default:
-		m.start = 0
-		buf[1] = 127
-		binary.BigEndian.PutUint64(buf[2:], uint64(n))
+		start = 0
+		dst[1] = 127
+		binary.BigEndian.PutUint64(dst[2:], uint64(n))
 	}
-	buf[m.start] = opcode
-	return m
+	dst[start] = opcode
+	return start
 }
 
 // appendHead appends everything of a text frame up to its payload; appendTail

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 
 	"github.com/chorale-rt/chorale/internal/auth"
@@ -20,10 +21,15 @@ type refused struct {
 	retryAfterMs int64 // 0 when waiting does not help
 }
 
-// admit checks the token and counts the socket in. Who has no valid token is
+// address is where a request comes from, for the limits.
+func (s *Server) address(r *http.Request) netip.Addr {
+	return s.opts.Proxies.Client(r.RemoteAddr, r.Header.Values("X-Forwarded-For"))
+}
+
+// admit checks the token and counts the connection in. Who has no valid token is
 // refused before anything is counted, so that strangers cannot use up what an
 // identity may have. The caller counts the ticket out.
-func (s *Server) admit(r *http.Request, token string) (limit.Ticket, *refused) {
+func (s *Server) admit(token string, address netip.Addr) (limit.Ticket, *refused) {
 	identity, err := s.opts.Deps.Verifier.Verify(token)
 	if err != nil {
 		text := "Error connecting to Realtime"
@@ -32,7 +38,6 @@ func (s *Server) admit(r *http.Request, token string) (limit.Ticket, *refused) {
 		}
 		return limit.Ticket{}, &refused{status: http.StatusUnauthorized, text: text, code: protocol.CloseTokenRefused}
 	}
-	address := s.opts.Proxies.Client(r.RemoteAddr, r.Header.Values("X-Forwarded-For"))
 	ticket, excess := s.limits.Connect(identity.Subject, address)
 	if excess.Over() {
 		s.opts.Deps.Metrics.Limited(string(excess.Limit))

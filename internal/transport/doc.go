@@ -7,9 +7,9 @@
 // reads frames into a [Receiver] until the socket ends. Its sockets implement
 // session.Conn.
 //
-// [Server.Register] adds the routes of both. What is said of sockets here holds
+// [Server.Register] adds the routes of all. What is said of sockets here holds
 // for the fallback's streams, with the differences under that heading; one suite
-// of tests runs over both.
+// of tests runs over both, and over lanes.
 //
 // # Reading
 //
@@ -41,10 +41,19 @@
 // one that writes, so Send always queues. POSTs hand in frames by number, one
 // after the other; who waits for its turn has not had its body read.
 //
+// # Lanes
+//
+// A shared socket carries several sessions (W1 to W5), each of which has a lane of
+// it as its conn. What is read goes to the session of its lane, one frame after the
+// other; what is written is copied behind the lane's number, because the bytes are
+// others' as well. The queue is the socket's: a slow reader is cut off as a whole.
+// A session whose lane is closed from here is ended in a goroutine, for which the
+// socket's end waits.
+//
 // # Deadlines
 //
 // One sweep looks at all connections every few seconds: it pings, closes the idle,
-// and cuts those that accept nothing any more. There is no timer per connection.
+// lanes among them, and cuts those that accept nothing any more. There is no timer per connection.
 //
 // # Concurrency
 //

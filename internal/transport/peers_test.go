@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,12 @@ type socketPeer struct {
 
 func dialSocket(t *testing.T, e *endpoint, more string) peer {
 	t.Helper()
-	conn, early, _, err := ws.Dial(context.Background(), e.url+query(more))
+	return dialAt(t, e.url+query(more))
+}
+
+func dialAt(t *testing.T, address string) *socketPeer {
+	t.Helper()
+	conn, early, _, err := ws.Dial(context.Background(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +84,49 @@ func (p *socketPeer) next(t *testing.T) arrived {
 }
 
 func (p *socketPeer) leave() { _ = p.Close() }
+
+// lanePeer speaks in the first lane of a shared socket.
+type lanePeer struct{ *socketPeer }
+
+func dialLane(t *testing.T, e *endpoint, more string) peer {
+	t.Helper()
+	return lanePeer{dialShared(t, e, more)}
+}
+
+// dialShared is a shared socket with its first lane.
+func dialShared(t *testing.T, e *endpoint, more string) *socketPeer {
+	t.Helper()
+	return dialAt(t, "ws"+e.web[len("http"):]+"/realtime/v1/lanes"+query(more))
+}
+
+func (p lanePeer) send(t *testing.T, frames ...string) {
+	t.Helper()
+	for _, f := range frames {
+		p.socketPeer.send(t, "1"+f)
+	}
+}
+
+func (p lanePeer) next(t *testing.T) arrived {
+	t.Helper()
+	a := p.socketPeer.next(t)
+	if a.code != 0 {
+		return a
+	}
+	frame, ok := strings.CutPrefix(a.data, "1")
+	if !ok {
+		t.Fatalf("%.80q is not in lane 1", a.data)
+	}
+	rest, ok := strings.CutPrefix(frame, "-")
+	if !ok || a.binary {
+		return arrived{data: frame, binary: a.binary}
+	}
+	number, reason, _ := strings.Cut(rest, " ")
+	code, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatalf("%q closes no lane", a.data)
+	}
+	return arrived{code: code, reason: reason}
+}
 
 // streamPeer speaks events and POSTs.
 type streamPeer struct {

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/chorale-rt/chorale/internal/limit"
-	"github.com/chorale-rt/chorale/internal/session"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -197,10 +196,10 @@ func detach(conn net.Conn) (fd int, ok bool) {
 // for it one goroutine of the poller's does that.
 type polled struct {
 	socket
-	server  *Server
-	session *session.Session
-	ticket  limit.Ticket
-	fd      int // closed by end, and only then
+	server *Server
+	user   user
+	ticket limit.Ticket
+	fd     int // closed by end, and only then
 
 	working atomic.Uint32 // idle, busy or again
 	hangup  atomic.Bool   // the end is near: read until it is there
@@ -222,12 +221,12 @@ const (
 )
 
 // servePolled serves a detached socket until it ends, and returns at once.
-func (s *Server) servePolled(fd int, version protocol.Version, token string, ticket limit.Ticket) {
+func (s *Server) servePolled(fd int, h *handshake, ticket limit.Ticket) {
 	c := &polled{server: s, ticket: ticket, fd: fd}
 	c.init(c, s.opts.QueueBytes, s.opts.Deps.Now)
-	c.session = session.New(s.opts.Deps, c, version, token)
-	c.reader = s.reader(&c.socket, c.session)
-	if !s.add(c, c.session) {
+	c.user = s.user(&c.socket, h)
+	c.reader = s.reader(&c.socket, c.user)
+	if !s.add(c, c.user) {
 		c.Close(protocol.CloseRestart, "the server is shutting down")
 		c.finish()
 		return
@@ -327,9 +326,9 @@ func (c *polled) end() {
 	c.finish()
 }
 
-// finish ends the session and gives the descriptor back.
+// finish ends the session, or all of them, and gives the descriptor back.
 func (c *polled) finish() {
-	c.session.Close()
+	c.user.Close()
 	c.mu.Lock()
 	c.closing, c.flushing, c.ended, c.queue = true, false, true, nil
 	if c.lingering != nil {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -73,13 +74,13 @@ type Server struct {
 
 	mu     sync.Mutex // guards the following
 	open   int        // connections that were let in, those included whose handshake is being answered
-	conns  map[conn]*session.Session
+	conns  map[conn]user
 	closed bool
 }
 
 // NewServer returns a server whose deadlines are being swept.
 func NewServer(o Options) *Server {
-	s := &Server{opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}), conns: make(map[conn]*session.Session)}
+	s := &Server{opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}), conns: make(map[conn]user)}
 	if !s.opts.Goroutines {
 		s.poller = s.openPoller()
 	}
@@ -88,19 +89,49 @@ func NewServer(o Options) *Server {
 	return s
 }
 
+// user is who a socket is for: a session, or several in lanes.
+type user interface {
+	Receiver
+	// Announce tells clients that the server wants them to reconnect.
+	Announce()
+	// Cancel gives up what is still waited for, without waiting itself.
+	Cancel()
+	// Close comes once, after the socket's last frame.
+	Close()
+}
+
+// handshake is what a client asked for that was admitted.
+type handshake struct {
+	version  protocol.Version
+	token    string
+	isShared bool       // the socket has lanes
+	address  netip.Addr // where it comes from
+}
+
+func (s *Server) user(sock *socket, h *handshake) user {
+	if h.isShared {
+		return newLanes(s, sock, h)
+	}
+	return session.New(s.opts.Deps, sock, h.version, h.token)
+}
+
 // ServeHTTP checks the request, upgrades it and serves the socket until it ends.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serveSocket(w, r, false) }
+
+// serveLanes does the same for a socket that several sessions share.
+func (s *Server) serveLanes(w http.ResponseWriter, r *http.Request) { s.serveSocket(w, r, true) }
+
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, isShared bool) {
 	query := r.URL.Query()
 	version, ok := protocol.ParseVersion(query.Get("vsn"))
 	if !ok {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	token := requestToken(r)
-	chorale := query.Get("chorale") == "1"
-	ticket, refused := s.admit(r, token)
+	h := handshake{version: version, token: requestToken(r), isShared: isShared, address: s.address(r)}
+	ticket, refused := s.admit(h.token, h.address)
 	if refused != nil {
-		s.refuse(w, r, refused, chorale)
+		s.refuse(w, r, refused, query.Get("chorale") == "1")
 		return
 	}
 	s.enter()
@@ -110,17 +141,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // upgrade has answered
 	}
 	// A clone: the token is a part of the request's line, which it would keep.
-	token = strings.Clone(token)
+	h.token = strings.Clone(h.token)
 	if s.poller != nil {
 		if fd, ok := detach(conn); ok {
-			s.servePolled(fd, version, token, ticket)
+			s.servePolled(fd, &h, ticket)
 			return
 		}
 	}
 	sock, link := newConnSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
-	sess := session.New(s.opts.Deps, sock, version, token)
-	if !s.add(sock, sess) {
-		sess.Close()
+	u := s.user(sock, &h)
+	if !s.add(sock, u) {
+		u.Close()
 		sock.Close(protocol.CloseRestart, "the server is shutting down")
 		_ = conn.Close() // its reader never started
 		s.leave(sock, ticket)
@@ -128,7 +159,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// In a goroutine of its own, so that net/http's buffers and stack for this
 	// connection are freed; add has counted it in.
-	go s.serve(sock, link, sess, ticket)
+	go s.serve(sock, link, u, ticket)
 }
 
 // upgrade answers a handshake. One that is none is answered as well, and its
@@ -160,27 +191,27 @@ func (s *Server) leave(c conn, ticket limit.Ticket) {
 
 // add makes a connection known to the sweep and to Shutdown; false when that has
 // begun. Whoever it is true for has to call wg.Done behind leave.
-func (s *Server) add(c conn, sess *session.Session) bool {
+func (s *Server) add(c conn, u user) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	s.conns[c] = sess
+	s.conns[c] = u
 	s.wg.Add(1)
 	return true
 }
 
 // serve reads a socket until it ends.
-func (s *Server) serve(sock *socket, link *connLink, sess *session.Session, ticket limit.Ticket) {
+func (s *Server) serve(sock *socket, link *connLink, u user, ticket limit.Ticket) {
 	defer s.wg.Done()
-	rd := connReader{reader: s.reader(sock, sess), link: link}
+	rd := connReader{reader: s.reader(sock, u), link: link}
 	err := rd.run()
 	if fault, ok := errors.AsType[*closeError](err); ok {
 		s.fault(sock, fault)
 		link.drain()
 	}
-	sess.Close()
+	u.Close()
 	sock.sever()
 	link.flusher.Wait()
 	s.leave(sock, ticket)
@@ -195,11 +226,15 @@ func (s *Server) fault(sock *socket, fault *closeError) {
 }
 
 func (s *Server) reader(sock *socket, to Receiver) reader {
-	return reader{socket: sock, to: to, now: s.opts.Deps.Now, maxFrame: s.limits.Settings().FrameBytes}
+	rd := reader{socket: sock, to: to, now: s.opts.Deps.Now, maxFrame: s.limits.Settings().FrameBytes}
+	if _, ok := to.(*lanes); ok {
+		rd.maxFrame += protocol.LaneHeadroom // what is within is bounded where it is known
+	}
+	return rd
 }
 
-// Conns is the number of open connections, by WebSocket or by the fallback. A
-// client whose handshake was answered is among them.
+// Conns is the number of open connections, by WebSocket, in lanes or by the
+// fallback. A client whose handshake was answered is among them.
 func (s *Server) Conns() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

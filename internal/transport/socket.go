@@ -112,14 +112,22 @@ func (s *socket) letInLocked(wire []byte, lent bool) {
 // enqueueLocked adds frames behind those that wait, or closes the socket.
 func (s *socket) enqueueLocked(frames []protocol.Message) {
 	for i := range frames {
-		wire := frames[i].Wire()
-		if s.overLocked(len(wire)) {
-			s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
+		if !s.queueLocked(frames[i].Wire()) {
 			return
 		}
-		s.queue = append(s.queue, wire)
-		s.queued += len(wire)
 	}
+}
+
+// queueLocked adds one frame behind those that wait; false when that is one too
+// many, and the socket is closed.
+func (s *socket) queueLocked(wire []byte) bool {
+	if s.overLocked(len(wire)) {
+		s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
+		return false
+	}
+	s.queue = append(s.queue, wire)
+	s.queued += len(wire)
+	return true
 }
 
 // overLocked says whether more bytes are too much for what waits already.

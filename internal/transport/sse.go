@@ -14,11 +14,12 @@ type Router interface {
 	HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request))
 }
 
-// Register adds the routes of clients: the WebSocket, and the fallback for
-// networks that block it (H1 to H5).
+// Register adds the routes of clients: the WebSocket, the one that several
+// sessions share (W1 to W5), and the fallback for networks that block both (H1 to H5).
 func (s *Server) Register(mux Router) {
 	for _, prefix := range []string{"/socket", "/realtime/v1"} {
 		mux.HandleFunc("GET "+prefix+"/websocket", s.ServeHTTP)
+		mux.HandleFunc("GET "+prefix+"/lanes", s.serveLanes)
 		mux.HandleFunc("GET "+prefix+"/sse", s.serveStream)
 		mux.HandleFunc("POST "+prefix+"/sse/{id}", s.servePost)
 		mux.HandleFunc("OPTIONS "+prefix+"/sse/", preflight)
@@ -70,7 +71,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token := requestToken(r)
-	ticket, refused := s.admit(r, token)
+	ticket, refused := s.admit(token, s.address(r))
 	if refused != nil {
 		refuseStream(w, r, refused)
 		return

@@ -55,6 +55,8 @@ func TestTransports(t *testing.T) {
 		"WebSocket":                         {dial: dialSocket},
 		"WebSocket, a goroutine per socket": {dial: dialSocket, goroutines: true},
 		"event stream":                      {dial: dialStream},
+		"lane":                              {dial: dialLane},
+		"lane, a goroutine per socket":      {dial: dialLane, goroutines: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -134,13 +136,26 @@ func suiteUp(t *testing.T, w way) {
 	})
 }
 
+// laneConn is a lane with the deadlines of its socket.
+type laneConn struct {
+	conn
+	lane *lane
+}
+
+func (c laneConn) Send(frames ...protocol.Message) { c.lane.Send(frames...) }
+func (c laneConn) Close(code int, reason string)   { c.lane.Close(code, reason) }
+
 // only is the server's end of the one connection that there is.
 func (e *endpoint) only(t *testing.T) conn {
 	t.Helper()
 	var found conn
 	eventually(t, "a connection", func() bool {
-		for c := range e.server.snapshot() {
+		for c, u := range e.server.snapshot() {
 			found = c
+			if l, ok := u.(*lanes); ok {
+				n, _ := l.find(1)
+				found = laneConn{c, n}
+			}
 		}
 		return found != nil
 	})

@@ -25,8 +25,11 @@ func (s *Server) sweepLoop(lastPing int64) {
 			if ping {
 				lastPing = now
 			}
-			for c := range s.snapshot() {
+			for c, u := range s.snapshot() {
 				s.sweep(c, now, ping)
+				if l, ok := u.(*lanes); ok {
+					l.sweep(now)
+				}
 			}
 		}
 	}
@@ -46,22 +49,24 @@ type conn interface {
 	sever()
 }
 
+const idleReason = "idle: nothing arrived for a minute"
+
 // sweep looks at one connection's deadlines.
 func (s *Server) sweep(c conn, now int64, ping bool) {
 	switch since := c.stalled(); {
 	case since != 0 && now-since > s.opts.StalledAfter.Milliseconds():
 		c.sever()
 	case now-c.lastHeard() > s.opts.IdleAfter.Milliseconds():
-		c.Close(protocol.CloseIdle, "idle: nothing arrived for a minute")
+		c.Close(protocol.CloseIdle, idleReason)
 	default:
 		c.keepAlive(now, ping)
 	}
 }
 
-func (s *Server) snapshot() map[conn]*session.Session {
+func (s *Server) snapshot() map[conn]user {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make(map[conn]*session.Session, len(s.conns))
+	out := make(map[conn]user, len(s.conns))
 	for k, v := range s.conns {
 		out[k] = v
 	}
@@ -82,10 +87,10 @@ func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 	}
 	reason := fmt.Sprintf("the server restarts drainMs=%d", drain.Milliseconds())
 	var farewells sync.WaitGroup
-	for c, sess := range s.snapshot() {
+	for c, u := range s.snapshot() {
 		// Each on its own: a session that waits for the engine keeps nobody else.
 		farewells.Go(func() {
-			sess.Announce()
+			u.Announce()
 			c.Close(protocol.CloseRestart, reason)
 		})
 	}
@@ -101,8 +106,8 @@ func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 		return
 	case <-ctx.Done():
 	}
-	for c, sess := range s.snapshot() {
-		sess.Cancel()
+	for c, u := range s.snapshot() {
+		u.Cancel()
 		c.sever()
 	}
 	<-gone
