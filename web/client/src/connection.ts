@@ -1,6 +1,7 @@
 /** The driver of the connection machine: it owns the socket, the timers and the token, and decides nothing. */
 import { type ConnectionEvent, type ConnectionState, type Effect, FRESH, next, statusOf } from "./connection-state";
 import { ChoraleError } from "./errors";
+import { createIntake } from "./intake";
 import { decodeFrame, decodeReply, encodeFrame, type Frame, type Reply } from "./protocol";
 import { Listeners, ValueStore } from "./store";
 import { isFinal, type TokenSource } from "./token";
@@ -277,6 +278,9 @@ export class Connection {
   #attach(socket: SocketLike, transport: Transport): void {
     const generation = ++this.#generation;
     const current = () => generation === this.#generation;
+    const intake = createIntake(this.#platform, (data) => {
+      if (current()) this.#heard(data);
+    });
     this.#socket = socket;
     this.#transport = transport;
     // Open counts from the server's first frame on: a refusal comes as a close right behind the upgrade (C1).
@@ -284,9 +288,10 @@ export class Connection {
       if (current()) this.#beat();
     };
     socket.onmessage = (data) => {
-      if (current()) this.#heard(data);
+      if (current()) intake.take(data);
     };
     socket.onclose = (code, reason) => {
+      if (current()) intake.flush(); // it was said before the end
       if (!current()) return;
       this.#forgetSocket();
       this.#lost(code, reason);

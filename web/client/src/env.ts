@@ -16,6 +16,7 @@ export function createPlatform(replaced: Partial<Platform> = {}): Platform {
     random,
     setTimeout: (fn, ms) => setTimeout(fn, ms),
     clearTimeout: (handle) => clearTimeout(handle as ReturnType<typeof setTimeout>),
+    nextTask,
     uuid: createUuid(now, random),
     openSocket,
     loadFallback: async (host) => {
@@ -44,6 +45,19 @@ export function newUuid(): string {
 function secureRandom(): number {
   const [word = 0] = crypto.getRandomValues(new Uint32Array(1));
   return word / 2 ** 32;
+}
+
+function nextTask(fn: () => void): void {
+  if (typeof MessageChannel === "undefined") {
+    setTimeout(fn, 0);
+    return;
+  }
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close(); // an open one keeps Node alive
+    fn();
+  };
+  port2.postMessage(undefined);
 }
 
 function openSocket(url: string): SocketLike {

@@ -6,8 +6,7 @@ const NONE: readonly Note[] = [];
 
 /** What others added last, since the first notes were loaded. */
 export function useArrivals(shown: readonly Note[], isShownLoading: boolean, me: string): readonly Note[] {
-  // Each note of a burst comes in a message, and a render, of its own. A state that each of them sets would have React see a circle; what
-  // is deferred is looked at when there is time for it, and tells a burst as one.
+  // A burst comes in several renders. What is deferred is looked at when there is time for it, and tells the burst as one.
   const notes = useDeferredValue(shown);
   const isLoading = useDeferredValue(isShownLoading);
   const known = useRef<Set<string>>(undefined);
