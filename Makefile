@@ -95,9 +95,10 @@ test-go: ## Go tests with the race detector.
 	cd bench/postgres-changes && go test ./... # a module of its own; without PostgreSQL most of it is skipped
 
 .PHONY: test-web
-test-web: $(client) $(react) web/react/compat/react18/$(installed) ## Tests of the SDKs and the app, with React 19 and 18.
+test-web: $(client) $(react) web/react/compat/react18/$(installed) web/react/compat/next/$(installed) ## Tests of the SDKs and the app, with React 19 and 18, and the types of Next.
 	npm --prefix web run test --workspaces --if-present
 	npm --prefix web run test:react18 --workspace @chorale/react
+	npm --prefix web run test:next --workspace @chorale/react
 
 .PHONY: test-clients
 test-clients: bin/chorale conformance/clients/$(installed) ## Unmodified supabase-js and phoenix against the binary.

@@ -10,6 +10,7 @@ import { Cursors } from "./guides/cursors.tsx";
 import { App } from "./guides/first-page.tsx";
 import { guestToken } from "./guides/guest.ts";
 import { Notes } from "./guides/next-notes.tsx";
+import Page from "./guides/next-page.tsx";
 import { getToken, Realtime } from "./guides/next-provider.tsx";
 import { EditedBy, Names, useMyself } from "./guides/people.tsx";
 import { takeSeat } from "./guides/seat.ts";
@@ -32,6 +33,7 @@ afterEach(() => {
     for (const client of clients.splice(0)) client.close();
   });
   vi.unstubAllGlobals();
+  vi.unstubAllEnvs();
 });
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -121,6 +123,27 @@ describe("the guide to Next.js", () => {
       </Realtime>,
     );
     expect(html).toBe('<section aria-label="Notes"><p>from the server</p></section>');
+  });
+
+  test("a page reads its notes over REST, as the server gives them, and is there without them", async () => {
+    const asked: unknown[] = [];
+    vi.stubEnv("CHORALE_URL", "http://chorale.test");
+    vi.stubGlobal("fetch", async (url: string, { headers }: { headers: { authorization: string } }) => {
+      asked.push([url, headers.authorization.split(".").length]);
+      const meta = { version: 4, createdBy: "ada", createdAt: 1, updatedBy: "ada", updatedAt: 2 };
+      const fields = { content: "from the server", timestampMs: 0, authorName: "Ada", kind: "note" };
+      const stored = { id: "n1", fields, sets: { tags: ["a"] }, stamps: {}, setStamps: {}, ...meta };
+      return url.includes("interview:1/") ? Response.json({ records: [stored] }) : new Response("", { status: 503 });
+    });
+    const htmlOf = async (id: string) =>
+      renderToString(
+        <Realtime url="http://chorale.test" userId="u1">
+          {await Page({ params: Promise.resolve({ id }) })}
+        </Realtime>,
+      );
+    expect(await htmlOf("1")).toBe('<section aria-label="Notes"><p>from the server</p></section>');
+    expect(await htmlOf("2")).toBe('<section aria-label="Notes"></section>');
+    expect(asked[0]).toEqual(["http://chorale.test/api/v1/channels/interview:1/collections/notes/records", 3]);
   });
 });
 

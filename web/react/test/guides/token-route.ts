@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 
 /** Who is signed in, from wherever your app keeps that. */
-export type WhoIs = (request: Request) => Promise<{ id: string; name: string } | undefined>;
+export type WhoIs<R extends Request> = (request: R) => Promise<{ id: string; name: string } | undefined>;
 
 const base64url = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
@@ -12,8 +12,8 @@ export function signToken(user: { id: string; name: string }, secret: string, no
   return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }
 
-export function tokenRoute(whoIs: WhoIs, secret: string) {
-  return async function POST(request: Request): Promise<Response> {
+export function tokenRoute<R extends Request>(whoIs: WhoIs<R>, secret: string) {
+  return async function POST(request: R): Promise<Response> {
     const user = await whoIs(request);
     return user ? Response.json({ token: signToken(user, secret) }) : new Response("sign in first", { status: 401 });
   };
