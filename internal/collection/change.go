@@ -21,11 +21,12 @@ const (
 // change is applied (its version is the entry's offset) and with it otherwise;
 // nil leaves the state out.
 func encodeChange(change *protocol.Change, state []byte) ([]byte, error) {
-	body := make([]byte, 0, 256+len(state)+contentSize(change))
-	body, stateAt, err := appendChange(body, change, state)
+	buf := borrow()
+	body, stateAt, err := appendChange(*buf, change, state)
 	if err != nil {
 		return nil, fmt.Errorf("encode change: %w", err)
 	}
+	defer giveBack(buf, body)
 	data := make([]byte, 0, 16+len(change.Collection)+len(change.Client)+len(body))
 	var flags byte
 	if change.Status == protocol.StatusApplied {
@@ -38,14 +39,6 @@ func encodeChange(change *protocol.Change, state []byte) ([]byte, error) {
 	data = appendBytes(data, change.Client)
 	data = binary.AppendUvarint(data, uint64(stateAt))
 	return append(data, body...), nil
-}
-
-func contentSize(change *protocol.Change) int {
-	n := 0
-	for name, value := range change.Fields {
-		n += len(name) + len(value) + 4
-	}
-	return n
 }
 
 // appendChange appends the JSON of a change. stateAt is the index right after

@@ -1,6 +1,7 @@
 package collection
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 
@@ -58,7 +59,10 @@ func decide(spec Spec, rec *protocol.Record, m *protocol.Mutation, now int64, by
 	if f := checkRules(spec, rec, next, m); f != nil {
 		return rejected(change, f, nil)
 	}
-	encoded := appendRecord(make([]byte, 0, 512), next)
+	buf := borrow()
+	grown := appendRecord(*buf, next)
+	encoded := bytes.Clone(grown)
+	giveBack(buf, grown)
 	if size := len(versionKey) + 20 + len(encoded); size > protocol.MaxRecordBytes {
 		return rejected(change, &fault{code: protocol.CodeRecordTooLarge,
 			sentence: fmt.Sprintf("the record would have %d bytes; %d are allowed", size, protocol.MaxRecordBytes)}, nil)
@@ -172,7 +176,7 @@ func checkRules(spec Spec, rec, next *protocol.Record, m *protocol.Mutation) *fa
 	if spec.Schema == nil || m.Op == protocol.OpDelete {
 		return nil
 	}
-	merged, f := plainOf(spec.Schema, next)
+	merged, f := plainOf(spec.Schema, next, 0)
 	if f != nil {
 		return f
 	}
@@ -187,7 +191,7 @@ func askRule(spec Spec, rec *protocol.Record, m *protocol.Mutation) *fault {
 	var current func() map[string]any
 	if rec != nil {
 		current = func() (plain map[string]any) {
-			if plain, f = plainOf(spec.Schema, rec); f != nil {
+			if plain, f = plainOf(spec.Schema, rec, 6); f != nil {
 				return map[string]any{}
 			}
 			plain["id"], plain["version"] = rec.ID, float64(rec.Version)
@@ -211,9 +215,10 @@ func askRule(spec Spec, rec *protocol.Record, m *protocol.Mutation) *fault {
 }
 
 // plainOf is a record as an app sees it, without its metadata. A set or counter
-// that the schema declares and nobody has written is empty, or 0.
-func plainOf(schema *Schema, rec *protocol.Record) (map[string]any, *fault) {
-	plain := make(map[string]any, len(rec.Fields)+len(rec.Sets)+len(rec.Counters)+6)
+// that the schema declares and nobody has written is empty, or 0. The map has
+// room for so many more names.
+func plainOf(schema *Schema, rec *protocol.Record, more int) (map[string]any, *fault) {
+	plain := make(map[string]any, len(rec.Fields)+len(rec.Sets)+len(rec.Counters)+more)
 	if schema != nil {
 		for name, k := range schema.kinds {
 			switch k {
@@ -245,7 +250,7 @@ func plainOf(schema *Schema, rec *protocol.Record) (map[string]any, *fault) {
 }
 
 func plainMutation(m *protocol.Mutation) (map[string]any, *fault) {
-	fields, f := plainOf(nil, &protocol.Record{Fields: m.Fields})
+	fields, f := plainOf(nil, &protocol.Record{Fields: m.Fields}, 0)
 	if f != nil {
 		return nil, f
 	}

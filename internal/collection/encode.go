@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -15,6 +16,21 @@ import (
 // package protocol, field order apart. They are by hand for two reasons: the
 // place of a version must be known, because it is put in later, and they take a
 // tenth of the time on the path of every write.
+
+// scratch is what records and changes are encoded in before their size is known:
+// what the log keeps of them must not be larger than it is.
+var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+func borrow() *[]byte { return scratch.Get().(*[]byte) }
+
+// giveBack takes what was borrowed back, as it has grown.
+func giveBack(buf *[]byte, grown []byte) {
+	const most = 64 << 10
+	if cap(grown) <= most {
+		*buf = grown[:0]
+	}
+	scratch.Put(buf)
+}
 
 // appendRecord appends a record as JSON without its version, which belongs
 // right after the brace.

@@ -3,6 +3,7 @@ package collection
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -278,6 +279,23 @@ func TestLimits(t *testing.T) {
 		names := strings.Split(strings.Repeat(strings.Repeat("n", 100)+",", 20), ",")
 		if got := cutLost(names); len(got) != 10 {
 			t.Errorf("%d names", len(got))
+		}
+	})
+}
+
+func TestDecodeValue(t *testing.T) {
+	t.Run("a field's plain form is what encoding/json makes of it", func(t *testing.T) {
+		for _, raw := range []string{
+			`""`, `"a"`, `"größer 😀"`, `"a\"b"`, `"\u00e9"`, `"\ud800"`, "\"\xff\"", `"\\"`,
+			`0`, `-0`, `-1`, `12.5`, `1e3`, `1E-3`, `9007199254740993`, `1e400`, `-1e400`, `1e-400`,
+			`true`, `false`, `null`, `[]`, `[1,"a"]`, `{}`, `{"a":1}`,
+		} {
+			var want any
+			wantErr := json.Unmarshal([]byte(raw), &want)
+			got, err := decodeValue(json.RawMessage(raw))
+			if (err == nil) != (wantErr == nil) || err == nil && !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %#v, %v; want %#v, %v", raw, got, err, want, wantErr)
+			}
 		}
 	})
 }

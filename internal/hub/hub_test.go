@@ -51,6 +51,11 @@ func (s *sink) offsets(t testing.TB) []uint64 {
 	return out
 }
 
+// pieces counts the frames of each piece that it is handed.
+type pieces struct{ sizes []int }
+
+func (p *pieces) Send(frames ...protocol.Message) { p.sizes = append(p.sizes, len(frames)) }
+
 func open(t testing.TB) (*hub.Hub, engine.Engine) {
 	t.Helper()
 	eng, err := embedded.Open(embedded.Options{})
@@ -245,6 +250,31 @@ func TestHold(t *testing.T) {
 			t.Error(got)
 		}
 		m.Leave()
+	})
+	t.Run("[R1] what a member's own write does goes with the answer to it, in order, and nobody else waits", func(t *testing.T) {
+		h, eng := open(t)
+		own, other := &pieces{}, &pieces{}
+		m := join(t, h, own, hub.Options{Origin: "ada", Self: true})
+		n := join(t, h, other, hub.Options{Origin: "ben"})
+		m.GoLive(hub.Seen{})
+		n.GoLive(hub.Seen{})
+		m.Expect()
+		say(t, eng, "ben")
+		say(t, eng, "ada")
+		say(t, eng, "ben")
+		if got := fmt.Sprint(own.sizes, other.sizes); got != "[1] [1]" {
+			t.Errorf("before the answer: %s", got)
+		}
+		m.Answer(protocol.EncodeText(protocol.V2, "", "", "", "answer", []byte("{}")))
+		say(t, eng, "ada")
+		m.Expect()
+		m.Answer()
+		say(t, eng, "ada")
+		if got := fmt.Sprint(own.sizes); got != "[1 3 1 1]" {
+			t.Errorf("pieces of %s frames", got)
+		}
+		m.Leave()
+		n.Leave()
 	})
 	t.Run("nothing waits for longer than the first of two holds", func(t *testing.T) {
 		h, eng := open(t)

@@ -25,6 +25,8 @@ type Member struct {
 	held       []heldFrame
 	seen       *Seen // after GoLive: what may still be delivered of the past; nil once all of it has been
 	overrun    atomic.Bool
+	answering  bool               // see Expect
+	unanswered []protocol.Message // what its own write did, and what came behind that
 }
 
 type heldFrame struct {
@@ -103,10 +105,24 @@ func (m *Member) deliver(frames []frame, scratch *[]protocol.Message) int {
 		out = append(out, msg)
 	}
 	*scratch = out
-	if len(out) > 0 {
+	switch {
+	case len(out) == 0:
+	case m.answering && (len(m.unanswered) > 0 || m.wrote(frames)):
+		m.unanswered = append(m.unanswered, out...)
+	default:
 		m.sink.Send(out...)
 	}
 	return len(out)
+}
+
+// wrote says whether one of the frames is the member's own.
+func (m *Member) wrote(frames []frame) bool {
+	for i := range frames {
+		if e := frames[i].entry; e != nil && e.Origin != "" && e.Origin == m.opts.Origin {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Member) hold(h heldFrame) {
@@ -171,6 +187,37 @@ func (m *Member) Hold() { m.channel.hold() }
 
 // Release ends a Hold; when it returns, what has waited was handed over.
 func (m *Member) Release() { m.channel.release() }
+
+// Expect makes what the member's next write does wait for the answer to that
+// write, for this member alone: both are known at the same moment, and one write to
+// a socket costs half of two. Answer must follow soon.
+func (m *Member) Expect() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answering = true
+}
+
+// Answer hands over what has waited, with the answers behind it.
+func (m *Member) Answer(answers ...protocol.Message) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answering = false
+	if len(m.unanswered) == 0 {
+		if len(answers) > 0 {
+			m.sink.Send(answers...)
+		}
+		return
+	}
+	m.unanswered = append(m.unanswered, answers...)
+	m.sink.Send(m.unanswered...)
+	clear(m.unanswered)
+	if m.unanswered = m.unanswered[:0]; cap(m.unanswered) > maxKeptAnswer {
+		m.unanswered = nil
+	}
+}
+
+// maxKeptAnswer is for how many frames the room of one answer is kept for the next.
+const maxKeptAnswer = 4
 
 // WatchPresence switches presence diffs on, for a member that tracks itself.
 func (m *Member) WatchPresence() {

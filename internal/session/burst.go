@@ -84,13 +84,26 @@ func (s *Session) settle() {
 	}
 }
 
+// answered is gather for a write that will be answered: outside a burst, what it
+// does to the sender itself goes together with the answer.
+func (s *Session) answered(sub *subscription) {
+	if s.gather(sub); !s.burst.deferring {
+		sub.member.Expect()
+		s.expecting = sub.member
+	}
+}
+
 // reply answers a frame, at the end of the burst when there is one.
 func (s *Session) reply(m protocol.Message) {
-	if s.burst.deferring {
+	switch {
+	case s.burst.deferring:
 		s.burst.replies = append(s.burst.replies, m)
-		return
+	case s.expecting != nil:
+		s.expecting.Answer(m)
+		s.expecting = nil
+	default:
+		s.conn.Send(m)
 	}
-	s.conn.Send(m)
 }
 
 // send sends frames now, behind what is answered already.

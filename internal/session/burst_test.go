@@ -64,6 +64,18 @@ func TestBursts(t *testing.T) {
 		ada.want("broadcast")
 		ada.ok()
 	})
+	t.Run("[B3] what comes back of a message goes with the answer to it, in one piece", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada := w.connect("ada")
+		ada.join(burstRoom, selfAck)
+		ada.pieces = nil
+		ada.push("1", burstRoom, "broadcast", message("alone"))
+		ada.want("broadcast")
+		ada.ok()
+		if fmt.Sprint(ada.pieces) != "[2]" {
+			t.Errorf("pieces of %v frames", ada.pieces)
+		}
+	})
 	t.Run("[R1] what others write during a burst is delivered in the order of the log", func(t *testing.T) {
 		w, _ := burstWorld(t)
 		ada, ben := w.connect("ada"), w.connect("ben")

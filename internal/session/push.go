@@ -95,7 +95,11 @@ func (s *Session) append(sub *subscription, b *protocol.Broadcast) (engine.Recei
 	if write.Keep > 0 {
 		write.Durability = max(write.Durability, engine.OS) // B6
 	}
-	s.gather(sub)
+	if sub.ack {
+		s.answered(sub)
+	} else {
+		s.gather(sub)
+	}
 	receipt, err := s.deps.Engine.Append(s.ctx, sub.name.Log(), write)
 	return receipt, id, err
 }
@@ -141,7 +145,7 @@ func (s *Session) mutate(f *protocol.Frame, sub *subscription) {
 		s.replyError(f, limitFault(excess))
 		return
 	}
-	s.gather(sub)
+	s.answered(sub)
 	outcome, fault := s.deps.Collections.Apply(s.ctx, sub.target, &m, collection.Author{Subject: sub.identity.Subject, Origin: sub.origin})
 	if fault != nil {
 		s.replyError(f, fault)

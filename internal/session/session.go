@@ -84,6 +84,8 @@ type Session struct {
 	slot     *time.Timer   // delivers presence that had to wait; nil before the first
 	slotDue  int64         // instant of limits, 0 when slot is not set
 	burst    burst
+
+	expecting *hub.Member // of the write that is handled and not answered yet
 }
 
 // New returns the session of a socket whose token was verified.

@@ -132,8 +132,10 @@ type client struct {
 	mu   sync.Mutex
 	in   []string
 	read int
-	wake chan struct{}
-	ref  int
+
+	pieces []int // how many frames came at once, each time
+	wake   chan struct{}
+	ref    int
 
 	closedWith int
 }
@@ -156,6 +158,7 @@ func (c *client) Send(frames ...protocol.Message) {
 	for _, f := range frames {
 		c.in = append(c.in, string(f.Payload()))
 	}
+	c.pieces = append(c.pieces, len(frames))
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
