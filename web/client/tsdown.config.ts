@@ -8,6 +8,7 @@ export default defineConfig({
     notes: "src/notes.ts",
     offline: "src/offline/index.ts",
     schema: "src/schema.ts",
+    tabs: "src/tabs/index.ts",
     testing: "src/testing/index.ts",
     undo: "src/undo/index.ts",
   },

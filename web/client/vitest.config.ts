@@ -13,6 +13,7 @@ export default defineConfig({
       { find: /^@chorale\/client\/notes$/, replacement: here("src/notes.ts") },
       { find: /^@chorale\/client\/offline$/, replacement: here("src/offline/index.ts") },
       { find: /^@chorale\/client\/schema$/, replacement: here("src/schema.ts") },
+      { find: /^@chorale\/client\/tabs$/, replacement: here("src/tabs/index.ts") },
       { find: /^@chorale\/client\/testing$/, replacement: here("src/testing/index.ts") },
       { find: /^@chorale\/client\/undo$/, replacement: here("src/undo/index.ts") },
     ],

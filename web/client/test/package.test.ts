@@ -37,7 +37,7 @@ it("nothing but env.ts reads a clock, draws a random number, sets a timer, opens
     /\b(Date\.now|new Date|performance|Math\.random|crypto|new WebSocket|navigator|document|window|globalThis|localStorage|console|reportError)\b(?!:)|(?<![.\w])(set|clear)(Timeout|Interval)\(/;
   const code = (path: string) => read(`src/${path}`).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
   const offenders = sources
-    .filter((path) => !["env.ts", "types.ts", "offline/device.ts"].includes(path))
+    .filter((path) => !["env.ts", "types.ts", "device.ts"].includes(path))
     .flatMap((path) => code(path).split("\n"))
     .filter((line) => outside.test(line.replace(SEAM, "")));
   expect(offenders.map((line) => line.trim())).toEqual([]);
@@ -74,6 +74,8 @@ async function sizeOf(program: string): Promise<{ bytes: number; code: string; l
 const index = JSON.stringify(`${root}src/index.ts`);
 const notes = JSON.stringify(`${root}src/notes.ts`);
 
+const tabs = JSON.stringify(`${root}src/tabs/index.ts`);
+
 const names = (makes: string) => `export { BaseMessageHandler, ChoraleError, ${makes}, messageFactory } from ${index};`;
 
 it("the base, which is connection, channels, messages, handlers and presence, is at most 13 KB", async () => {
@@ -91,4 +93,12 @@ it("with collections it is at most 18.3 KB, and with those of the notes app 19.2
   expect(later).toEqual(["fallback"]);
   const both = await sizeOf(`${names("createRealtimeClient")} export * from ${notes};`);
   expect(both.bytes).toBeLessThanOrEqual(19_200);
+}, 60_000);
+
+it("tabs that share a socket cost at most 2.4 KB more, and who does not share them nothing", async () => {
+  const alone = await sizeOf(names("createRealtimeClient"));
+  const both = await sizeOf(`${names("createRealtimeClient")} export * from ${tabs};`);
+  expect(alone.code).not.toContain("/lanes?");
+  expect(both.code).toContain("/lanes?");
+  expect(both.bytes - alone.bytes).toBeLessThanOrEqual(2_400);
 }, 60_000);

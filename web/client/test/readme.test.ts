@@ -12,7 +12,7 @@ const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf
 it("the samples in the README are those that the compiler has seen", () => {
   const samples = [...read("../README.md").matchAll(/```ts\n(.*?)```/gs)].map(([, sample]) => sample);
   expect(samples).toEqual(
-    ["tour", "handler", "undo", "history", "offline", "testing", "node"].map((name) => read(`readme/${name}.ts`)),
+    ["tour", "handler", "undo", "history", "offline", "tabs", "testing", "node"].map((name) => read(`readme/${name}.ts`)),
   );
 });
 

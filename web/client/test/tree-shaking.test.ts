@@ -41,7 +41,7 @@ it("importing one name does not bring the rest", async () => {
   expect(
     (
       await kept(
-        'import "./dist/index.mjs"; import "./dist/notes.mjs"; import "./dist/schema.mjs"; import "./dist/devtools.mjs"; import "./dist/undo.mjs"; import "./dist/history.mjs";',
+        'import "./dist/index.mjs"; import "./dist/notes.mjs"; import "./dist/schema.mjs"; import "./dist/devtools.mjs"; import "./dist/undo.mjs"; import "./dist/history.mjs"; import "./dist/tabs.mjs";',
       )
     ).trim(),
   ).toBe("");

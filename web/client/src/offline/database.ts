@@ -1,7 +1,7 @@
 import { unwrap, wrap } from "idb";
+import type { Device } from "../device";
 import { type Report, ValueStore } from "../store";
 import type { Platform, StorageSnapshot } from "../types";
-import type { Device } from "./device";
 import { DATABASE_VERSION, type Handle, STORES, type Transaction, upgrade } from "./schema";
 
 /** How long opening and reading may take. Then the app goes on without. */

@@ -6,8 +6,9 @@
  *     client.storage.subscribe(() => show(client.storage.getSnapshot())); // { mode: "device" }, or "memory" and why
  *     await client.clear(); // when somebody signs out
  */
+
+import { createDevice, type Device } from "../device";
 import type { StorageFactory } from "../keeper";
-import { createDevice, type Device } from "./device";
 import { DeviceStorage } from "./storage";
 
 export interface OfflineOptions {
@@ -27,4 +28,4 @@ export function offline({ user, app = "app", maxChannels = 200, device = createD
     new DeviceStorage({ name: `chorale/${app}/${user}`, user, maxChannels, device, client, platform });
 }
 
-export type { BroadcastLike, Device } from "./device";
+export type { BroadcastLike, Device } from "../device";

@@ -1,8 +1,8 @@
+import type { Device } from "../device";
 import { ChoraleError } from "../errors";
 import type { ChannelKeeper, ClientStorage, KeeperSource } from "../keeper";
 import type { Platform, RealtimeClient, StorageSnapshot, Store } from "../types";
 import { Database } from "./database";
-import type { Device } from "./device";
 import { Keeper, quietly } from "./keeper";
 import type { OutboxRow } from "./schema";
 import { Tabs } from "./tabs";

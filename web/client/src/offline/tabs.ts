@@ -1,5 +1,5 @@
+import type { BroadcastLike, Device } from "../device";
 import type { Platform } from "../types";
-import type { BroadcastLike, Device } from "./device";
 
 /** How often the leader tells that it lives, and after how long a silence another takes its place. */
 const BEAT_MS = 5_000;

@@ -1,4 +1,4 @@
-import type { BroadcastLike, Device } from "../offline/device";
+import type { BroadcastLike, Device } from "../device";
 import type { Platform, SocketLike } from "../types";
 import type { FakePlatform } from "./platform";
 
@@ -14,7 +14,7 @@ export interface FakeTab {
   kill(): void;
   readonly isDead: boolean;
   readonly isFrozen: boolean;
-  /** Neither timers nor messages reach it until called with false; what it holds it keeps. */
+  /** Neither timers nor messages, from tabs or the network, reach it until called with false; what it holds it keeps. */
   freeze(isOn: boolean): void;
 }
 
@@ -116,7 +116,15 @@ class Tab implements FakeTab {
 
   #socket(socket: SocketLike): SocketLike {
     this.#sockets.add(socket);
-    return socket;
+    const seen: SocketLike = {
+      send: (data) => socket.send(data),
+      close: (code, reason) => socket.close(code, reason),
+      ...{ onopen: null, onmessage: null, onclose: null },
+    };
+    socket.onopen = () => this.run(() => seen.onopen?.());
+    socket.onmessage = (data) => this.run(() => seen.onmessage?.(data));
+    socket.onclose = (code, reason) => this.run(() => seen.onclose?.(code, reason));
+    return seen;
   }
 
   #factory(factory: IDBFactory): IDBFactory {

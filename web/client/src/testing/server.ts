@@ -1,6 +1,7 @@
 import type { WireError, WireRefusal } from "../collection/seam";
 import type { SocketLike, Unsubscribe } from "../types";
 import { FakeChannel } from "./channel";
+import { FakeSharedSocket } from "./lanes";
 import type { FakeMutation } from "./mutations";
 import type { FakePlatform } from "./platform";
 import { FakeSession, type SessionHost } from "./session";
@@ -38,7 +39,7 @@ export interface FakeServer {
   channel(name: string): FakeChannel;
   /** Every frame that was sent so far, oldest first, whatever became of it. */
   readonly frames: readonly FakeFrame[];
-  /** How many sockets are open. */
+  /** How many sockets are open. One that is shared counts once, however many lanes it has. */
   readonly sockets: number;
   /** Decides what becomes of frames. The first interceptor that has an opinion counts. */
   intercept(fate: (frame: FakeFrame) => Fate | undefined): Unsubscribe;
@@ -79,6 +80,8 @@ class Server implements FakeServer, SessionHost, Network {
   readonly #rules: FakeRules;
   readonly #channels = new Map<string, FakeChannel>();
   readonly #sockets = new Map<FakeSocket, FakeSession | undefined>();
+  /** Those that are lanes, and of which socket. */
+  readonly #shared = new WeakMap<FakeSocket, FakeSharedSocket>();
   readonly #interceptors = new Set<(frame: FakeFrame) => Fate | undefined>();
   readonly #rejections: WireError[] = [];
   readonly #refusals: WireRefusal[] = [];
@@ -95,13 +98,13 @@ class Server implements FakeServer, SessionHost, Network {
     this.latencyMs = latencyMs;
     this.#rules = rules;
     platform.connectTo(
-      (url) => this.#connect(url),
+      (url) => (url.includes("/socket/lanes") ? this.#connectShared(url) : this.#connect(url).client),
       () => !this.#isUnreachable && !this.#isBlackHole,
     );
   }
 
   get sockets(): number {
-    return this.#sockets.size;
+    return new Set([...this.#sockets.keys()].map((socket) => this.#shared.get(socket) ?? socket)).size;
   }
 
   // ---- for tests
@@ -195,7 +198,17 @@ class Server implements FakeServer, SessionHost, Network {
     return this.#isBlackHole;
   }
 
-  #connect(url: string): SocketLike {
+  #connectShared(url: string): SocketLike {
+    return new FakeSharedSocket((shared, token) => {
+      const lane = new URL(url);
+      if (token !== undefined) lane.searchParams.set("apikey", token);
+      const socket = this.#connect(lane.href);
+      this.#shared.set(socket, shared);
+      return socket.client;
+    }).client;
+  }
+
+  #connect(url: string): FakeSocket {
     const token = decodeToken(new URL(url).searchParams.get("apikey") ?? "");
     const socket = new FakeSocket(
       this,
@@ -210,12 +223,12 @@ class Server implements FakeServer, SessionHost, Network {
     this.#sockets.set(socket, token && new FakeSession(this, socket, token));
     if (this.#isUnreachable || (this.#blocksWebSockets && url.startsWith("ws"))) {
       socket.close(1006);
-      return socket.client;
+      return socket;
     }
     socket.open();
     const isGood = token !== undefined && token.expiresAt > this.platform.now() && !this.#refusesTokens;
     if (!isGood) this.platform.setTimeout(() => socket.close(4101, "token refused"), this.latencyMs);
-    return socket.client;
+    return socket;
   }
 
   // ---- for sessions

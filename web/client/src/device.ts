@@ -1,6 +1,6 @@
-/** The device as browsers have it. Nothing else of this entry looks at it. */
+/** The device as browsers have it. Nothing else of the offline entry and of the tabs entry looks at it. */
 
-/** What the offline entry takes from outside. Each part may be missing; what is missing is done without. */
+/** What these entries take from outside. Each part may be missing; what is missing is done without. */
 export interface Device {
   readonly indexedDB?: IDBFactory | undefined;
   /** Tells which tabs live, and makes one of them the leader. Pages from plain http have none, but for localhost. */
