@@ -19,6 +19,7 @@ export default defineConfig({
       "@chorale/client/notes": workspace("client/src/notes.ts"),
       "@chorale/client/schema": workspace("client/src/schema.ts"),
       "@chorale/client/testing": workspace("client/src/testing/index.ts"),
+      "@chorale/client/tabs": workspace("client/src/tabs/index.ts"),
       "@chorale/client/undo": workspace("client/src/undo/index.ts"),
       "@chorale/client": workspace("client/src/index.ts"),
       "@chorale/react/devtools": workspace("react/src/devtools/index.tsx"),

@@ -1,4 +1,5 @@
 import { offline } from "@chorale/client/offline";
+import { shareSocket } from "@chorale/client/tabs";
 import { RealtimeProvider } from "@chorale/react";
 import { useMemo } from "react";
 import { Devtools } from "./devtools.tsx";
@@ -8,6 +9,9 @@ import { SessionGate } from "./session/gate.tsx";
 import type { Session } from "./session/session.ts";
 import { Shell } from "./shell.tsx";
 import { ToastProvider } from "./toast/toast.tsx";
+
+/** All tabs of this browser have one socket, whoever is signed in in each. */
+const platform = shareSocket();
 
 /** The app: who we are, the connection for that, and the pages. */
 export function App({ session, url, devtools }: { session: Session; url: string; devtools: boolean }) {
@@ -19,6 +23,7 @@ export function App({ session, url, devtools }: { session: Session; url: string;
           key={identity.sub}
           url={url}
           getToken={session.getToken}
+          platform={platform}
           storage={offline({ user: identity.sub, app: "notes" })}
         >
           <ToastProvider>

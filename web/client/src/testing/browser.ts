@@ -60,6 +60,7 @@ class Tab implements FakeTab {
     this.platform = {
       ...platform,
       setTimeout: (fn, ms) => platform.setTimeout(() => this.run(fn), ms),
+      nextTask: (fn) => platform.nextTask(() => this.run(fn)),
       openSocket: (url) => this.#socket(platform.openSocket(url)),
       reportError: (error) => this.run(() => platform.reportError(error)),
     };

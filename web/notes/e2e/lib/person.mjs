@@ -41,18 +41,30 @@ export class Person {
       ...options,
     });
     context.setDefaultTimeout(DEADLINE_MS);
-    const page = await context.newPage();
-    const person = new Person(name, context, page);
-    page.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) person.problems.push(`${message.type()}: ${message.text()}`);
-    });
-    page.on("pageerror", (error) => person.problems.push(`exception: ${error.stack ?? error.message}`));
-    page.on("response", (response) => {
-      if (response.status() >= 400) person.problems.push(`${response.status()} for ${response.url()}`);
-    });
-    await page.goto(`${url}${path}?as=${encodeURIComponent(name)}`);
-    await person.isConnected();
+    const person = new Person(name, context, await context.newPage());
+    await person.#open(`${url}${path}`);
     return person;
+  }
+
+  /** Another tab of the same browser, at the same place. Who one is belongs to the tab; what goes wrong in either is theirs together. */
+  async tab(name) {
+    const other = new Person(name, this.context, await this.context.newPage());
+    other.problems = this.problems;
+    await other.#open(this.page.url().split("?")[0]);
+    return other;
+  }
+
+  async #open(address) {
+    const { page } = this;
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) this.problems.push(`${message.type()}: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => this.problems.push(`exception: ${error.stack ?? error.message}`));
+    page.on("response", (response) => {
+      if (response.status() >= 400) this.problems.push(`${response.status()} for ${response.url()}`);
+    });
+    await page.goto(`${address}?as=${encodeURIComponent(this.name)}`);
+    await this.isConnected();
   }
 
   /** Fails for anything that went wrong in the page, apart from a network that the test took away. */
