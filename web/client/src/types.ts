@@ -149,6 +149,8 @@ export interface SocketLike {
   onopen: (() => void) | null;
   onmessage: ((data: string) => void) | null;
   onclose: ((code: number, reason: string) => void) | null;
+  /** What a developer should know of how its frames travel. */
+  readonly via?: string | undefined;
 }
 
 export interface RealtimeClient {

@@ -1,5 +1,6 @@
 /** Tabs that share a socket. */
 import { describe, expect, it } from "vitest";
+import { inspect } from "../src/devtools";
 import { next, type Seat, type SeatEvent } from "../src/tabs/seat";
 import { decodeLane, MAX_LANES, partsOf, sharedUrl } from "../src/tabs/wire";
 import type { SocketLike } from "../src/types";
@@ -22,6 +23,18 @@ describe("Tabs", () => {
       expect(tab.heard, "each hears the others, and not itself").toEqual([0, 1, 2].filter((n) => n !== i));
     }
     expect(room.records("notes").map(({ createdBy }) => createdBy)).toEqual(["ada", "ben", "ada"]);
+  });
+
+  it("show developers which of them holds it", async () => {
+    const { open, pass } = createTabs();
+    const tabs = [open(), open(), open({ hasLocks: false })];
+    const inspectors = tabs.map(({ client }) => inspect(client));
+    await pass(1_000);
+    expect(inspectors.map((inspector) => inspector.store.getSnapshot().history.at(-1)?.detail)).toEqual([
+      "over websocket, shared by tabs, held by this one",
+      "over websocket, shared by tabs, held by another",
+      "over websocket",
+    ]);
   });
 
   it.each(["closed", "killed"])("go on when the one with the socket is %s: nothing is lost, doubled or seen", async (how) => {
@@ -67,10 +80,12 @@ describe("Tabs", () => {
     const { open, pass, server, room } = createTabs();
     const [leader, other] = [open(), open()];
     await pass(1_000);
+    const shown = other.shown.length;
     leader.tab.freeze(true);
     other.notes.add({ id: "n1", content: "written meanwhile" });
-    await pass(40_000);
+    await pass(6_000);
     expect([other.status(), other.pending(), other.contents()]).toEqual(["connected", 0, ["written meanwhile"]]);
+    expect(new Set(other.shown.slice(shown)), "a blip is not shown").toEqual(new Set(["connected"]));
     const late = open();
     await pass(1_000);
     expect([late.status(), server.sockets], "who comes now asks the new leader").toEqual(["connected", 2]);
@@ -184,6 +199,13 @@ describe("A seat", () => {
     ["does not end with another tab", { name: "guest", leader: "a" }, { type: "gone", tab: "b" }, "guest", []],
     ["does not move to another leader", { name: "guest", leader: "a" }, { type: "invited", leader: "b" }, "guest", []],
     ["ends when its lane does", { name: "guest", leader: "a" }, { type: "ended", code: 4200, reason: "" }, "ended", ["tell"]],
+    [
+      "goes its own way from a leader who is silent",
+      { name: "guest", leader: "a" },
+      { type: "silent" },
+      "ended",
+      ["leave", "takeLead", "tell"],
+    ],
     ["is left", { name: "own" }, left, "ended", ["leave"]],
     ["has no second end", { name: "ended" }, left, "ended", []],
   ];

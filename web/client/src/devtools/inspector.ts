@@ -200,6 +200,7 @@ class ClientInspector implements Inspector {
     const waitMs = retryAt === undefined ? undefined : Math.max(0, Math.round(retryAt - this.#debug.platform.now()));
     const parts = [
       transport && `over ${transport}`,
+      transport && this.#debug.socket()?.via,
       error && `${error.code}: ${error.message}`,
       waitMs !== undefined && `attempt ${attempt} in ${waitMs} ms`,
     ];

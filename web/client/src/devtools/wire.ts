@@ -74,6 +74,9 @@ export class Wire {
       onopen: null,
       onmessage: null,
       onclose: null,
+      get via() {
+        return inner.via;
+      },
     };
     const down = this.#later("down", (data: string) => outer.onmessage?.(data));
     inner.onopen = () => outer.onopen?.();

@@ -13,6 +13,7 @@ export type SeatEvent =
   | { readonly type: "refused" } // the leader has no room
   | { readonly type: "unanswered" } // for too long
   | { readonly type: "gone"; readonly tab: string } // a tab was closed, or has crashed
+  | { readonly type: "silent" } // the leader has not noticed what was sent, for too long
   | { readonly type: "ended"; readonly code: number; readonly reason: string } // the lane, at its other end
   | { readonly type: "left" }; // closed from here
 
@@ -44,6 +45,14 @@ export function next(seat: Seat, event: SeatEvent): Step {
     case "guest":
       if (event.type === "gone" && event.tab === seat.leader)
         return step(ENDED, { do: "tell", code: GOING_AWAY, reason: "the tab with the socket has gone" });
+      if (event.type === "silent")
+        // frozen: the connection comes back over a socket of this tab's, and has none there if that one wakes
+        return step(
+          ENDED,
+          { do: "leave" },
+          { do: "takeLead" },
+          { do: "tell", code: GOING_AWAY, reason: "the tab with the socket does not answer" },
+        );
       if (event.type === "ended") return step(ENDED, { do: "tell", code: event.code, reason: event.reason });
       return event.type === "left" ? step(ENDED, { do: "leave" }) : step(seat);
     case "own":
@@ -70,6 +79,7 @@ function whileAsking(seat: Seat, event: SeatEvent): Step {
     case "left":
       return step(ENDED);
     case "gone":
+    case "silent":
     case "ended":
       return step(seat);
     default:

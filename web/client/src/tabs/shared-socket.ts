@@ -139,6 +139,7 @@ class Lane implements SocketLike {
   onclose: SocketLike["onclose"] = null;
   readonly url: string;
   readonly token: string;
+  via: string | undefined = "shared by tabs, held by this one";
   send: SocketLike["send"];
   #drop: (code?: number, reason?: string) => void;
 
@@ -156,6 +157,7 @@ class Lane implements SocketLike {
 
   /** Goes on over a socket of its own. */
   replace(socket: SocketLike, opened: () => void): void {
+    this.via = undefined;
     this.send = (data) => socket.send(data);
     this.#drop = (code, reason) => {
       socket.onopen = socket.onmessage = socket.onclose = null;

@@ -1,7 +1,9 @@
 import type { BroadcastLike, Device } from "../device";
 import type { Platform, SocketLike, Unsubscribe } from "../types";
+import { Pulse } from "./pulse";
 import { next, type Seat, type SeatEvent } from "./seat";
 import { SharedSocket } from "./shared-socket";
+import { TabSocket } from "./tab-socket";
 
 /** How long a leader may take to answer. A tab that is loading has done so by then; a person hardly notices. */
 const ANSWER_MS = 2_000;
@@ -26,7 +28,9 @@ type Word =
 type LinkWord =
   | { readonly type: "opened" }
   | { readonly type: "ended"; readonly code: number; readonly reason: string }
-  | { readonly type: "left" };
+  | { readonly type: "left" }
+  | { readonly type: "ping" }
+  | { readonly type: "pong" };
 
 /**
  * The tabs of one browser that have the same server. One of them leads: its socket carries the others' connections in lanes. Each tab
@@ -82,15 +86,26 @@ export class Tabs {
 
     const accept = (leader: string) => {
       const wire = openBroadcast(`${name}/${link}`);
+      const pulse = new Pulse(
+        platform,
+        () => wire.postMessage({ type: "ping" } satisfies LinkWord),
+        () => take({ type: "silent" }),
+      );
       wire.onmessage = ({ data }: MessageEvent<LinkWord | string>) => {
+        pulse.felt();
         if (typeof data === "string") socket.onmessage?.(data);
         else if (data.type === "opened") socket.onopen?.();
         else if (data.type === "ended") take(data);
       };
       unwatch = this.#whenGone(leader, () => take({ type: "gone", tab: leader }));
       socket.carry(
-        (frame) => wire.postMessage(frame),
+        () => "shared by tabs, held by another",
+        (frame) => {
+          wire.postMessage(frame);
+          pulse.feel();
+        },
         (isLeaving) => {
+          pulse.felt();
           if (isLeaving) wire.postMessage({ type: "left" } satisfies LinkWord);
           wire.close();
         },
@@ -105,6 +120,7 @@ export class Tabs {
         own.onmessage = (data) => socket.onmessage?.(data);
         own.onclose = (code, reason) => take({ type: "ended", code, reason });
         socket.carry(
+          () => own.via,
           (frame) => own.send(frame),
           (isLeaving) => {
             own.onopen = own.onmessage = own.onclose = null;
@@ -227,6 +243,7 @@ export class Tabs {
     wire.onmessage = ({ data }: MessageEvent<LinkWord | string>) => {
       if (typeof data === "string") lane.send(data);
       else if (data.type === "left") leave();
+      else if (data.type === "ping") say({ type: "pong" });
     };
   }
 
@@ -260,39 +277,3 @@ export class Tabs {
 
 /** For locks that are held until the page ends. */
 const FOREVER = /* @__PURE__ */ new Promise<never>(() => {});
-
-/** A socket whose other end is found out while it is there. */
-class TabSocket implements SocketLike {
-  onopen: SocketLike["onopen"] = null;
-  onmessage: SocketLike["onmessage"] = null;
-  onclose: SocketLike["onclose"] = null;
-  readonly #take: (event: SeatEvent) => void;
-  #send: ((frame: string) => void) | undefined;
-  #end: ((isLeaving: boolean) => void) | undefined;
-
-  constructor(seat: (socket: TabSocket) => (event: SeatEvent) => void) {
-    this.#take = seat(this);
-  }
-
-  send(data: string): void {
-    this.#send?.(data);
-  }
-
-  close(code = 1000, reason = ""): void {
-    this.#take({ type: "left" });
-    this.onclose?.(code, reason);
-  }
-
-  /** What carries its frames from now on, and how that ends. */
-  carry(send: (frame: string) => void, end: (isLeaving: boolean) => void): void {
-    this.#send = send;
-    this.#end = end;
-  }
-
-  /** Lets go of what carries it. */
-  end(isLeaving: boolean): void {
-    const end = this.#end;
-    this.#send = this.#end = undefined;
-    end?.(isLeaving);
-  }
-}
