@@ -303,11 +303,19 @@ func FuzzParseJoin(f *testing.F) {
 }
 
 func TestRecordsPages(t *testing.T) {
-	for _, page := range []RecordsPage{
-		{Collection: `odd "name"`, Reset: true, Offset: 7, Records: []json.RawMessage{}, More: true},
-		{Collection: "notes", Offset: math.MaxUint64, Records: []json.RawMessage{[]byte(`{"id":"a","fields":{}}`), []byte(`{"id":"b"}`)}},
+	for _, page := range []StoredPage{
+		{Collection: `odd "name"`, Reset: true, Offset: 7, More: true},
+		{Collection: "notes", Offset: math.MaxUint64, Records: []StoredRecord{{3, []byte(`{"id":"a","fields":{}}`)}, {math.MaxUint64, []byte(`{"id":"b"}`)}}},
 	} {
-		want, err := json.Marshal(page)
+		records := []json.RawMessage{}
+		for _, r := range page.Records {
+			raw := r.Append(nil)
+			if len(raw) > r.Size() || !json.Valid(raw) {
+				t.Errorf("%d bytes: %s", r.Size(), raw)
+			}
+			records = append(records, raw)
+		}
+		want, err := json.Marshal(RecordsPage{Collection: page.Collection, Reset: page.Reset, Offset: page.Offset, Records: records, More: page.More})
 		if err != nil {
 			t.Fatal(err)
 		}

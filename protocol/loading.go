@@ -15,8 +15,7 @@ type JoinReply struct {
 	Limits      map[string]int `json:"limits"` // bytes, by what they limit
 }
 
-// RecordsPage is the payload of a records event (section 7). Its records are
-// encoded already: a store keeps them so.
+// RecordsPage is the payload of a records event (section 7).
 type RecordsPage struct {
 	Collection string            `json:"collection"`
 	Reset      bool              `json:"reset"`
@@ -25,10 +24,37 @@ type RecordsPage struct {
 	More       bool              `json:"more"`
 }
 
+// StoredRecord is a record as a store keeps it: encoded, but for its version,
+// which is not known before it is stored.
+type StoredRecord struct {
+	Version uint64
+	Data    []byte // JSON of Record without its version
+}
+
+// Size bounds the length of what Append appends.
+func (r StoredRecord) Size() int { return len(r.Data) + len(`{"version":18446744073709551615`) }
+
+// Append appends the record as JSON with its version put in.
+func (r StoredRecord) Append(dst []byte) []byte {
+	dst = append(dst, `{"version":`...)
+	dst = appendUint(dst, r.Version)
+	dst = append(dst, ',')
+	return append(dst, r.Data[1:]...)
+}
+
+// StoredPage is a RecordsPage as a store has it.
+type StoredPage struct {
+	Collection string
+	Reset      bool
+	Offset     uint64
+	Records    []StoredRecord
+	More       bool
+}
+
 // Append appends the page as JSON. encoding/json would check and copy every byte
 // of records that were valid when they were stored, which is most of what a join
 // of a large collection costs.
-func (p *RecordsPage) Append(dst []byte) []byte {
+func (p *StoredPage) Append(dst []byte) []byte {
 	dst = append(dst, `{"collection":`...)
 	dst = AppendString(dst, p.Collection)
 	dst = append(dst, `,"reset":`...)
@@ -36,11 +62,11 @@ func (p *RecordsPage) Append(dst []byte) []byte {
 	dst = append(dst, `,"offset":`...)
 	dst = appendUint(dst, p.Offset)
 	dst = append(dst, `,"records":[`...)
-	for i, record := range p.Records {
+	for i := range p.Records {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, record...)
+		dst = p.Records[i].Append(dst)
 	}
 	dst = append(dst, `],"more":`...)
 	dst = appendBool(dst, p.More)
@@ -48,16 +74,16 @@ func (p *RecordsPage) Append(dst []byte) []byte {
 }
 
 // size bounds the length of what Append appends, escapes aside.
-func (p *RecordsPage) size() int {
+func (p *StoredPage) size() int {
 	n := len(`{"collection":"","reset":false,"offset":18446744073709551615,"records":[],"more":false}`) + len(p.Collection)
-	for _, record := range p.Records {
-		n += len(record) + 1
+	for i := range p.Records {
+		n += p.Records[i].Size() + 1
 	}
 	return n
 }
 
 // EncodeRecords makes the frame of a records event.
-func EncodeRecords(v Version, topic string, p *RecordsPage) Message {
+func EncodeRecords(v Version, topic string, p *StoredPage) Message {
 	buf := begin(p.size() + len(topic) + 64)
 	buf = appendHead(buf, v, "", "", topic, EventRecords)
 	buf = p.Append(buf)

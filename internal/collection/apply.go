@@ -150,7 +150,7 @@ func (a *application) write(d decision, row clientRow, rowVersion, recordVersion
 		state = d.encoded
 	default:
 		if encoded := appendRecord(nil, rec); len(encoded) <= maxEchoed {
-			state = spliceVersion(make([]byte, 0, len(encoded)+32), encoded, rec.Version)
+			state = protocol.StoredRecord{Version: rec.Version, Data: encoded}.Append(nil)
 		}
 	}
 	data, err := encodeChange(&d.change, state)

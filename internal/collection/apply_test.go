@@ -270,9 +270,9 @@ func TestLoad(t *testing.T) {
 		if err != nil || at.Offset != 5 {
 			t.Fatalf("load at %+v: %v", at, err)
 		}
-		for _, raw := range records {
+		for _, stored := range records {
 			var rec protocol.Record
-			if err := json.Unmarshal(raw, &rec); err != nil {
+			if err := json.Unmarshal(stored.Append(nil), &rec); err != nil {
 				t.Fatal(err)
 			}
 			id := fmt.Sprintf("%s@%d", rec.ID, rec.Version)

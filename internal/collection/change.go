@@ -120,7 +120,7 @@ func EncodeChange(entry *engine.Entry) []byte {
 	if err != nil {
 		return nil
 	}
-	const room = len(`{"offset":`) + len(versionKey) + 2*len("18446744073709551615,")
+	const room = len(`{"offset":`) + len(`{"version":`) + 2*len("18446744073709551615,")
 	out := make([]byte, 0, len(head.body)+room)
 	out = append(out, `{"offset":`...)
 	out = strconv.AppendUint(out, entry.Offset, 10)
@@ -129,7 +129,7 @@ func EncodeChange(entry *engine.Entry) []byte {
 		return append(out, head.body[1:]...)
 	}
 	out = append(out, head.body[1:head.stateAt-1]...)
-	return spliceVersion(out, head.body[head.stateAt-1:], entry.Offset)
+	return protocol.StoredRecord{Version: entry.Offset, Data: head.body[head.stateAt-1:]}.Append(out)
 }
 
 // ChangeHead says of an entry's Data what decides who gets it: an applied change

@@ -63,7 +63,7 @@ func decide(spec Spec, rec *protocol.Record, m *protocol.Mutation, now int64, by
 	grown := appendRecord(*buf, next)
 	encoded := bytes.Clone(grown)
 	giveBack(buf, grown)
-	if size := len(versionKey) + 20 + len(encoded); size > protocol.MaxRecordBytes {
+	if size := (protocol.StoredRecord{Data: encoded}).Size(); size > protocol.MaxRecordBytes {
 		return rejected(change, &fault{code: protocol.CodeRecordTooLarge,
 			sentence: fmt.Sprintf("the record would have %d bytes; %d are allowed", size, protocol.MaxRecordBytes)}, nil)
 	}

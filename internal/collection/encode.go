@@ -32,8 +32,8 @@ func giveBack(buf *[]byte, grown []byte) {
 	scratch.Put(buf)
 }
 
-// appendRecord appends a record as JSON without its version, which belongs
-// right after the brace.
+// appendRecord appends a record as JSON without its version, which
+// protocol.StoredRecord puts in.
 func appendRecord(b []byte, rec *protocol.Record) []byte {
 	b = append(b, `{"id":`...)
 	b = protocol.AppendString(b, rec.ID)
@@ -78,16 +78,6 @@ func decodeRecord(data []byte, version uint64) (*protocol.Record, error) {
 	}
 	rec.Version = version
 	return rec, nil
-}
-
-const versionKey = `{"version":`
-
-// spliceVersion appends an encoded record with its version put in.
-func spliceVersion(b, record []byte, version uint64) []byte {
-	b = append(b, versionKey...)
-	b = strconv.AppendUint(b, version, 10)
-	b = append(b, ',')
-	return append(b, record[1:]...)
 }
 
 // appendMap appends an object with its keys in byte order, so that equal

@@ -57,7 +57,7 @@ func TestEncode(t *testing.T) {
 				t.Fatal(err)
 			}
 			stored := appendRecord(nil, rec)
-			sameJSON(t, spliceVersion(nil, stored, rec.Version), want)
+			sameJSON(t, protocol.StoredRecord{Version: rec.Version, Data: stored}.Append(nil), want)
 			back, err := decodeRecord(stored, rec.Version)
 			if err != nil {
 				t.Fatal(err)
@@ -78,7 +78,7 @@ func TestEncode(t *testing.T) {
 				if change.Status == protocol.StatusApplied {
 					change.State.Version = change.Offset
 				} else {
-					state = spliceVersion(nil, state, change.State.Version)
+					state = protocol.StoredRecord{Version: change.State.Version, Data: state}.Append(nil)
 				}
 			}
 			data, err := encodeChange(&change, state)

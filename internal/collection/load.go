@@ -2,7 +2,6 @@ package collection
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -10,30 +9,23 @@ import (
 )
 
 // Load returns the records of a collection whose version is above after, as
-// JSON of protocol.Record ordered by id, and the position at which they are
+// they are stored, ordered by id, and the position at which they are
 // that. With after 0 deleted records are left out, otherwise their tombstones
 // are among them (S3).
 //
-// The records share one allocation, and must not be changed. Errors are the
+// The records are the log's own, and must not be changed. Errors are the
 // engine's, wrapped.
-func (s *Store) Load(ctx context.Context, channel, collection string, after uint64) (engine.Position, []json.RawMessage, error) {
+func (s *Store) Load(ctx context.Context, channel, collection string, after uint64) (engine.Position, []protocol.StoredRecord, error) {
 	at, values, err := s.eng.State(ctx, channel, recordPrefix(collection), after)
 	if err != nil {
 		return engine.Position{}, nil, fmt.Errorf("load %s of %s: %w", collection, channel, err)
 	}
-	size := 0
-	for _, v := range values {
-		size += len(v.Data) + len(versionKey) + len("18446744073709551615,")
-	}
-	arena := make([]byte, 0, size)
-	records := make([]json.RawMessage, len(values))
+	records := make([]protocol.StoredRecord, len(values))
 	for i, v := range values {
 		if len(v.Data) < 2 || v.Data[0] != '{' {
 			return engine.Position{}, nil, fmt.Errorf("load %s of %s: %s: %w", collection, channel, v.Key, errLayout)
 		}
-		start := len(arena)
-		arena = spliceVersion(arena, v.Data, v.Version)
-		records[i] = arena[start:len(arena):len(arena)]
+		records[i] = protocol.StoredRecord{Version: v.Version, Data: v.Data}
 	}
 	return at, records, nil
 }

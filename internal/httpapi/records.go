@@ -119,22 +119,22 @@ func listingFrom(r *request) (cursor, *problem) {
 }
 
 // pageOf cuts a page out of records that are ordered by id.
-func pageOf(records []json.RawMessage, from cursor, limit int) recordPage {
+func pageOf(records []protocol.StoredRecord, from cursor, limit int) recordPage {
 	start := 0
 	if from.After != "" {
 		var found bool
-		if start, found = slices.BinarySearchFunc(records, from.After, func(raw json.RawMessage, id string) int {
-			return strings.Compare(idOf(raw), id)
+		if start, found = slices.BinarySearchFunc(records, from.After, func(record protocol.StoredRecord, id string) int {
+			return strings.Compare(idOf(record), id)
 		}); found {
 			start++
 		}
 	}
 	page := recordPage{Epoch: from.Epoch, Offset: from.Offset, Records: []json.RawMessage{}}
 	for size := 0; start < len(records) && len(page.Records) < limit; start++ {
-		if size += len(records[start]); size > maxPageBytes && len(page.Records) > 0 {
+		if size += records[start].Size(); size > maxPageBytes && len(page.Records) > 0 {
 			break
 		}
-		page.Records = append(page.Records, records[start])
+		page.Records = append(page.Records, records[start].Append(nil))
 	}
 	if start < len(records) {
 		from.After = idOf(records[start-1])
@@ -143,11 +143,11 @@ func pageOf(records []json.RawMessage, from cursor, limit int) recordPage {
 	return page
 }
 
-func idOf(record json.RawMessage) string {
+func idOf(record protocol.StoredRecord) string {
 	var r struct {
 		ID string `json:"id"`
 	}
-	_ = json.Unmarshal(record, &r) // the store has made it
+	_ = json.Unmarshal(record.Data, &r) // the store has made it
 	return r.ID
 }
 

@@ -279,7 +279,7 @@ func TestListRecords(t *testing.T) {
 		t.Helper()
 		for last = list(t, query); ; last = list(t, "limit=2&cursor="+last.Cursor) {
 			for _, raw := range last.Records {
-				ids = append(ids, idOf(raw))
+				ids = append(ids, idOf(protocol.StoredRecord{Data: raw}))
 			}
 			if last.Cursor == "" {
 				return ids, last
@@ -309,7 +309,7 @@ func TestListRecords(t *testing.T) {
 			t.Fatalf("offset %d, want %d", end.Offset, first.Offset)
 		}
 		page := list(t, fmt.Sprintf("since=%d&epoch=%s", end.Offset, end.Epoch))
-		if len(page.Records) != 1 || idOf(page.Records[0]) != "r0" {
+		if len(page.Records) != 1 || idOf(protocol.StoredRecord{Data: page.Records[0]}) != "r0" {
 			t.Errorf("%s", page.Records)
 		}
 	})

@@ -17,7 +17,7 @@ import (
 type past struct {
 	position engine.Position   // messages up to here are in messages, or were not asked for
 	loaded   map[string]uint64 // per collection: the offset at which its pages were read, at or above position
-	pages    []protocol.RecordsPage
+	pages    []protocol.StoredPage
 	messages []engine.Entry
 	synced   []byte // payload of synced, nil without config.chorale
 }
@@ -233,17 +233,17 @@ func (r *joinRequest) holds(collection string, head engine.Position) uint64 {
 	return resume.Offset
 }
 
-func appendPages(pages []protocol.RecordsPage, name string, reset bool, offset uint64, records []json.RawMessage) []protocol.RecordsPage {
+func appendPages(pages []protocol.StoredPage, name string, reset bool, offset uint64, records []protocol.StoredRecord) []protocol.StoredPage {
 	if len(records) == 0 && !reset {
 		return pages
 	}
 	for first := true; first || len(records) > 0; first = false {
 		n := min(len(records), protocol.RecordsPerPage)
-		pages = append(pages, protocol.RecordsPage{
+		pages = append(pages, protocol.StoredPage{
 			Collection: name,
 			Reset:      reset && first,
 			Offset:     offset,
-			Records:    append([]json.RawMessage{}, records[:n]...),
+			Records:    records[:n],
 			More:       n < len(records),
 		})
 		records = records[n:]

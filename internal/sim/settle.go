@@ -194,9 +194,9 @@ func (w *World) checkLoaded(s *server) {
 	}
 	log := w.truth.log(room.Log(), at.Epoch)
 	loaded := map[string]*protocol.Record{}
-	for _, raw := range list {
+	for _, stored := range list {
 		rec := new(protocol.Record)
-		if err := json.Unmarshal(raw, rec); err != nil {
+		if err := json.Unmarshal(stored.Append(nil), rec); err != nil {
 			w.fail("load: %v", err)
 			return
 		}
