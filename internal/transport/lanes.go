@@ -231,7 +231,7 @@ func (l *lanes) sweep(now int64) {
 	}
 }
 
-// Announce implements user. A session that waits for the engine keeps nobody else.
+// Announce implements user: to all at once, because any may wait for the engine.
 func (l *lanes) Announce() {
 	var all sync.WaitGroup
 	for _, n := range l.all() {

@@ -18,7 +18,7 @@ const step: fc.Arbitrary<Step> = fc.tuple(
   often({
     ...{ open: 16, write: 16, say: 10, time: 30, long: 3 },
     ...{ close: 4, crash: 8, freeze: 5, thaw: 10, reconnect: 3 },
-    ...{ drop: 2, restart: 1, offline: 2, online: 8 },
+    ...{ drop: 2, restart: 1, offline: 2, online: 8, hole: 2, mend: 8 },
   }),
   fc.nat(TABS - 1),
   fc.nat(8),
@@ -69,6 +69,10 @@ class Person {
         server.unreachable(kind === "offline");
         if (kind === "offline") server.kill();
         return;
+      case "hole":
+      case "mend":
+        server.blackHole(kind === "hole");
+        return;
       case "time":
         return pass(pick * 150);
       case "long":
@@ -86,6 +90,7 @@ class Person {
   async end(): Promise<void> {
     const { open, pass, server, room, platform } = this.#world;
     server.unreachable(false);
+    server.blackHole(false);
     for (const opened of this.#tabs) opened?.tab.freeze(false);
     const last = open();
     await pass(60_000);

@@ -120,6 +120,38 @@ describe("Tabs", () => {
     }
   });
 
+  it("[trap 21] leave a dead socket together, also one that never opens", async () => {
+    const { open, pass, server, platform } = createTabs();
+    let line = { isDead: false };
+    const openSocket = (url: string) => {
+      const mine = line;
+      const socket = platform.openSocket(url);
+      const seen: SocketLike = {
+        send: (data) => mine.isDead || socket.send(data),
+        close: () => socket.close(),
+        ...{ onopen: null, onmessage: null, onclose: null },
+      };
+      socket.onopen = () => mine.isDead || seen.onopen?.();
+      socket.onmessage = (data) => mine.isDead || seen.onmessage?.(data);
+      socket.onclose = (code, reason) => mine.isDead || seen.onclose?.(code, reason);
+      return seen;
+    };
+    const tabs = [open({ platform: { openSocket } })];
+    for (let i = 0; i < 3; i++) {
+      await pass(4_000); // so that each gives up at another time
+      tabs.push(open({ platform: { openSocket } }));
+    }
+    await pass(4_000);
+    line.isDead = true; // what is open, as when somebody changes networks
+    line = { isDead: true }; // and the next one
+    await pass(30_000);
+    line = { isDead: false };
+    await pass(14_000);
+    expect(tabs.map((tab) => tab.status())).toEqual(tabs.map(() => "connected"));
+    await pass(61_000); // one of them has gone around what looked like a network that blocks WebSockets
+    expect(server.sockets).toBe(1);
+  });
+
   it("[W3] [C1] whose token is refused are alone with that", async () => {
     const { open, pass, server } = createTabs();
     const good = open();
@@ -187,7 +219,7 @@ describe("Tabs", () => {
 });
 
 describe("A seat", () => {
-  const left: SeatEvent = { type: "left" };
+  const left: SeatEvent = { type: "left", reason: "" };
   const cases: readonly (readonly [string, Seat, SeatEvent, string, readonly string[]])[] = [
     ["asks again when there is a new leader", { name: "asking" }, { type: "announced" }, "asking", ["ask"]],
     ["is the tab's own when that leads", { name: "asking" }, { type: "led" }, "own", ["openOwn"]],

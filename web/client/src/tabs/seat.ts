@@ -15,14 +15,14 @@ export type SeatEvent =
   | { readonly type: "gone"; readonly tab: string } // a tab was closed, or has crashed
   | { readonly type: "silent" } // the leader has not noticed what was sent, for too long
   | { readonly type: "ended"; readonly code: number; readonly reason: string } // the lane, at its other end
-  | { readonly type: "left" }; // closed from here
+  | { readonly type: "left"; readonly reason: string }; // closed from here
 
 export type SeatEffect =
   | { readonly do: "ask" }
   | { readonly do: "accept"; readonly leader: string }
   | { readonly do: "openOwn" }
   | { readonly do: "takeLead" }
-  | { readonly do: "leave" } // tell whoever has the other end
+  | { readonly do: "leave"; readonly reason: string } // tell whoever has the other end
   | { readonly do: "tell"; readonly code: number; readonly reason: string }; // the connection that it is over
 
 export interface Step {
@@ -49,15 +49,15 @@ export function next(seat: Seat, event: SeatEvent): Step {
         // frozen: the connection comes back over a socket of this tab's, and has none there if that one wakes
         return step(
           ENDED,
-          { do: "leave" },
+          { do: "leave", reason: "" },
           { do: "takeLead" },
           { do: "tell", code: GOING_AWAY, reason: "the tab with the socket does not answer" },
         );
       if (event.type === "ended") return step(ENDED, { do: "tell", code: event.code, reason: event.reason });
-      return event.type === "left" ? step(ENDED, { do: "leave" }) : step(seat);
+      return event.type === "left" ? step(ENDED, { do: "leave", reason: event.reason }) : step(seat);
     case "own":
       if (event.type === "ended") return step(ENDED, { do: "tell", code: event.code, reason: event.reason });
-      return event.type === "left" ? step(ENDED, { do: "leave" }) : step(seat);
+      return event.type === "left" ? step(ENDED, { do: "leave", reason: event.reason }) : step(seat);
     case "ended":
       return step(seat);
     default:

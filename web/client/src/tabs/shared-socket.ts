@@ -5,6 +5,11 @@ import { decodeLane, laneClose, laneFrame, laneOpen, MAX_LANES, partsOf, sharedU
 /** Once, the network may have come back between the two. */
 const REFUSED_TWICE = 2;
 
+/** The reason with which a connection closes a socket that does not answer it (connection.ts). */
+const SILENT = "silent";
+/** For how long nothing may have come, at least, when it does: as long as the shortest patience of a connection. */
+const DEAD_MS = 2_000;
+
 type OpenSocket = (url: string) => SocketLike;
 
 /**
@@ -15,16 +20,20 @@ type OpenSocket = (url: string) => SocketLike;
  */
 export class SharedSocket {
   readonly #open: OpenSocket;
+  readonly #now: () => number;
   #socket: SocketLike | undefined;
   #isOpen = false;
+  /** When something came last, the opening included. */
+  #heardAt = 0;
   /** Whether a shared socket has ever opened, and how many have failed where an ordinary one did not. */
   #hasWorked = false;
   #refused = 0;
   #newest = 0;
   readonly #lanes = new Map<number, Lane>();
 
-  constructor(open: OpenSocket) {
+  constructor(open: OpenSocket, now: () => number) {
     this.#open = open;
+    this.#now = now;
   }
 
   /** Whether there is room for another lane. */
@@ -42,7 +51,7 @@ export class SharedSocket {
       url,
       token,
       (frame) => this.#socket?.send(laneFrame(number, frame)),
-      () => this.#drop(number),
+      (_, reason) => this.#drop(number, reason),
     );
     this.#lanes.set(number, lane);
     if (this.#isOpen) {
@@ -54,6 +63,7 @@ export class SharedSocket {
 
   #connect(url: string): void {
     this.#newest = 0;
+    this.#heardAt = this.#now();
     const socket = this.#open(url);
     this.#socket = socket;
     socket.onopen = () => this.#opened(socket);
@@ -63,12 +73,14 @@ export class SharedSocket {
 
   #opened(socket: SocketLike): void {
     this.#isOpen = this.#hasWorked = true;
+    this.#heardAt = this.#now();
     for (const [number, { token }] of this.#lanes) if (number > 1) socket.send(laneOpen(number, token));
     if (!this.#lanes.has(1)) socket.send(laneClose(1)); // it did not wait
     for (const lane of [...this.#lanes.values()]) lane.onopen?.();
   }
 
   #hear(data: string): void {
+    this.#heardAt = this.#now();
     const said = decodeLane(data);
     const lane = said && this.#lanes.get(said.lane);
     if (!lane) return; // it was closed here, and the server has not heard that yet
@@ -106,11 +118,23 @@ export class SharedSocket {
     }
   }
 
-  /** Ends a lane from here. */
-  #drop(number: number): void {
-    const isThere = this.#lanes.has(number);
+  /**
+   * Ends a lane from here. When its connection has given it up as silent, and the others have heard nothing either, it is the socket that
+   * is dead: each of them would find that out for itself, and come back over the same one as long as another has not.
+   */
+  #drop(number: number, reason = ""): void {
+    if (!this.#lanes.has(number)) return;
     this.#remove(number);
-    if (isThere && this.#isOpen) this.#socket?.send(laneClose(number));
+    if (reason === SILENT && this.#now() - this.#heardAt >= DEAD_MS) this.#giveUp();
+    else if (this.#isOpen) this.#socket?.send(laneClose(number));
+  }
+
+  #giveUp(): void {
+    const socket = this.#socket;
+    const lanes = [...this.#lanes.values()];
+    this.#forget();
+    socket?.close(1000, SILENT);
+    for (const lane of lanes) lane.onclose?.(GOING_AWAY, "the socket is silent");
   }
 
   /** Takes a lane away; the socket goes with the last. */
@@ -143,7 +167,7 @@ class Lane implements SocketLike {
   send: SocketLike["send"];
   #drop: (code?: number, reason?: string) => void;
 
-  constructor(url: string, token: string, send: SocketLike["send"], drop: () => void) {
+  constructor(url: string, token: string, send: SocketLike["send"], drop: (code?: number, reason?: string) => void) {
     this.url = url;
     this.token = token;
     this.send = send;

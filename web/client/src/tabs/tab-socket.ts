@@ -9,7 +9,7 @@ export class TabSocket implements SocketLike {
   readonly #take: (event: SeatEvent) => void;
   #via: () => string | undefined = () => undefined;
   #send: ((frame: string) => void) | undefined;
-  #end: ((isLeaving: boolean) => void) | undefined;
+  #end: ((leaving?: string) => void) | undefined;
 
   constructor(seat: (socket: TabSocket) => (event: SeatEvent) => void) {
     this.#take = seat(this);
@@ -24,21 +24,21 @@ export class TabSocket implements SocketLike {
   }
 
   close(code = 1000, reason = ""): void {
-    this.#take({ type: "left" });
+    this.#take({ type: "left", reason });
     this.onclose?.(code, reason);
   }
 
   /** What carries its frames from now on, and how that ends. */
-  carry(via: () => string | undefined, send: (frame: string) => void, end: (isLeaving: boolean) => void): void {
+  carry(via: () => string | undefined, send: (frame: string) => void, end: (leaving?: string) => void): void {
     this.#via = via;
     this.#send = send;
     this.#end = end;
   }
 
-  /** Lets go of what carries it. */
-  end(isLeaving: boolean): void {
+  /** Lets go of what carries it, which is told why if it has to be told. */
+  end(leaving?: string): void {
     const end = this.#end;
     this.#send = this.#end = undefined;
-    end?.(isLeaving);
+    end?.(leaving);
   }
 }

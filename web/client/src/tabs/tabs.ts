@@ -28,7 +28,7 @@ type Word =
 type LinkWord =
   | { readonly type: "opened" }
   | { readonly type: "ended"; readonly code: number; readonly reason: string }
-  | { readonly type: "left" }
+  | { readonly type: "left"; readonly reason: string }
   | { readonly type: "ping" }
   | { readonly type: "pong" };
 
@@ -56,7 +56,7 @@ export class Tabs {
     const { name, locks, openBroadcast, platform } = options;
     this.#options = options;
     this.#id = platform.uuid();
-    this.#shared = new SharedSocket(platform.openSocket);
+    this.#shared = new SharedSocket(platform.openSocket, platform.now);
     this.#control = openBroadcast(name);
     this.#control.onmessage = ({ data }: MessageEvent<Word>) => this.#hear(data);
     this.#isKnown = new Promise<void>((known) => {
@@ -104,9 +104,9 @@ export class Tabs {
           wire.postMessage(frame);
           pulse.feel();
         },
-        (isLeaving) => {
+        (leaving) => {
           pulse.felt();
-          if (isLeaving) wire.postMessage({ type: "left" } satisfies LinkWord);
+          if (leaving !== undefined) wire.postMessage({ type: "left", reason: leaving } satisfies LinkWord);
           wire.close();
         },
       );
@@ -122,9 +122,9 @@ export class Tabs {
         socket.carry(
           () => own.via,
           (frame) => own.send(frame),
-          (isLeaving) => {
+          (leaving) => {
             own.onopen = own.onmessage = own.onclose = null;
-            if (isLeaving) own.close(1000, "");
+            if (leaving !== undefined) own.close(1000, leaving);
           },
         );
       } catch (error) {
@@ -146,9 +146,9 @@ export class Tabs {
         else if (effect.do === "accept") accept(effect.leader);
         else if (effect.do === "openOwn") openOwn();
         else if (effect.do === "takeLead") this.#campaign(true);
-        else if (effect.do === "leave") socket.end(true);
+        else if (effect.do === "leave") socket.end(effect.reason);
         else if (effect.do === "tell") {
-          socket.end(false);
+          socket.end();
           socket.onclose?.(effect.code, effect.reason);
         } else effect satisfies never;
       }
@@ -229,11 +229,11 @@ export class Tabs {
       wire.close();
       lane.onopen = lane.onmessage = lane.onclose = null;
     };
-    const leave = () => {
+    const leave = (reason: string) => {
       end();
-      lane.close(1000, "");
+      lane.close(1000, reason);
     };
-    const unwatch = this.#whenGone(tab, leave);
+    const unwatch = this.#whenGone(tab, () => leave(""));
     lane.onopen = () => say({ type: "opened" });
     lane.onmessage = say;
     lane.onclose = (code, reason) => {
@@ -242,7 +242,7 @@ export class Tabs {
     };
     wire.onmessage = ({ data }: MessageEvent<LinkWord | string>) => {
       if (typeof data === "string") lane.send(data);
-      else if (data.type === "left") leave();
+      else if (data.type === "left") leave(data.reason);
       else if (data.type === "ping") say({ type: "pong" });
     };
   }
