@@ -15,7 +15,7 @@ import type { Json, MutationOp } from "../types";
 export type Slot = string;
 
 /** A value that is `to` now and was `from`. Of an element it is whether it is in the set. */
-interface Turn {
+export interface Turn {
   readonly from: Json | undefined;
   readonly to: Json | undefined;
   /** What comes back is somebody else's, from the log: what this client's own writes left there says nothing more of it. */
@@ -109,26 +109,35 @@ export function partOf(
   if (!was && is && after) return { ...about, ...NOTHING, life: "begun", begun: after, isNew: before === undefined };
   if (was && !is) return { ...about, ...NOTHING, life: "ended" };
   if (!was) return undefined;
-  const written = [
-    ...Object.entries(write.fields).map(([name, to]) => [slotOf(name), to] as const),
-    ...Object.entries(write.sets).flatMap(([set, signs]) =>
+  const turns = new Map(writtenBy(write).map(([slot, to]) => [slot, { from: lookUp(before, slot).value, to }]));
+  return tidy({ ...about, turns, counters: write.counters });
+}
+
+/** What a write puts where. */
+export function writtenBy({ fields, sets }: Pick<Write, "fields" | "sets">): (readonly [Slot, Json])[] {
+  return [
+    ...Object.entries(fields).map(([name, to]) => [slotOf(name), to] as const),
+    ...Object.entries(sets).flatMap(([set, signs]) =>
       Object.entries(signs).map(([element, to]) => [slotOf(set, element), to] as const),
     ),
   ];
-  const turns = new Map(written.map(([slot, to]) => [slot, { from: lookUp(before, slot).value, to }]));
-  return tidy({ ...about, turns, counters: write.counters });
 }
 
 /** Two parts of one record as one, where the newer one did not begin or end it. */
 export function merge(older: Part, newer: Part): Part | undefined {
   if (older.record !== newer.record || newer.life !== undefined || (older.life !== undefined && !older.isNew)) return undefined;
   const writes = [...new Set([...older.writes, ...newer.writes])];
-  const counters = { ...older.counters, ...mapOf(newer.counters, (by, name) => by + (own(older.counters, name) ?? 0)) };
-  if (older.isNew) return { ...older, writes, counters };
+  const sum = { ...counted(older, newer.counters), writes };
+  if (older.isNew) return sum;
   const joined = [...newer.turns].map(([slot, turn]) => {
     return [slot, { ...(older.turns.get(slot) ?? turn), to: turn.to }] as const;
   });
-  return { ...older, writes, counters, turns: new Map([...older.turns, ...joined]) };
+  return { ...sum, turns: new Map([...older.turns, ...joined]) };
+}
+
+/** The part with more that this client has counted. */
+export function counted(part: Part, more: Named<number>): Part {
+  return { ...part, counters: { ...part.counters, ...mapOf(more, (by, name) => by + (own(part.counters, name) ?? 0)) } };
 }
 
 /** How to take a part back from a record as it is shown. `isPending`: it has writes that have not settled. */
@@ -224,8 +233,13 @@ export function fullValue({ values, counters }: Plan, now: WireRecord | undefine
 
 /** The part with another end of a turn. Undefined when nothing is left of it, as a turn that leads nowhere is none. */
 export function withEnd(part: Part | undefined, slot: Slot, end: Partial<Turn>): Part | undefined {
-  const turn = part?.turns.get(slot);
-  return part && turn ? tidy({ ...part, turns: new Map(part.turns).set(slot, { ...turn, ...end }) }) : part;
+  return part && tidy(withGuess(part, slot, end));
+}
+
+/** The same while the write has not settled: that may show that the turn leads somewhere. */
+export function withGuess(part: Part, slot: Slot, end: Partial<Turn>): Part {
+  const turn = part.turns.get(slot);
+  return turn ? { ...part, turns: new Map(part.turns).set(slot, { ...turn, ...end }) } : part;
 }
 
 /** The part without some of its slots. Undefined when nothing is left of it. */

@@ -4,6 +4,7 @@ import type { Write } from "../collection/write";
 import { ValueStore } from "../store";
 import type { Json, Mutation, Outcome, Store, Unsubscribe } from "../types";
 import {
+  counted,
   fullValue,
   invert,
   isTheirs,
@@ -18,8 +19,11 @@ import {
   putBack,
   reversed,
   type Slot,
+  type Turn,
   withEnd,
+  withGuess,
   without,
+  writtenBy,
 } from "./part";
 import type { ChangedRecord, Skipped, Undo, UndoableCollection, Undone, UndoOptions, UndoState } from "./types";
 
@@ -93,6 +97,10 @@ class Steps implements Undo {
   /** What a group adds to, while it runs. */
   #group: Step | undefined;
   #isTracking = true;
+  /** Of undos that have not settled: which write they take back, in the order of all. */
+  readonly #ages = new Map<string, number>();
+  /** A step is being taken back: it is in no list yet. */
+  #isMoving = false;
   /** Writes that were heard. */
   #count = 0;
 
@@ -167,6 +175,7 @@ class Steps implements Undo {
       if (write.isQuiet && before !== undefined && outcome.status === "applied") {
         this.#giveBack(source, id, write, before, outcome.lost ?? []);
       }
+      this.#ages.delete(id);
     } else if (this.#isTracking && !write.isQuiet) {
       const part = partOf({ id, write, nth: this.#count++ }, before, source.inside.recordOf(write.record));
       if (part) this.#take({ source, part, isSettled: false }, write.time);
@@ -221,6 +230,7 @@ class Steps implements Undo {
   /** Takes a step back, and keeps how to take that back. */
   #move(step: Step, keep: (back: Step) => void): Undone {
     this.#end();
+    this.#isMoving = true;
     const entries: Entry[] = [];
     const results: Undone[] = [];
     for (const { source, part } of [...step.entries].reverse()) {
@@ -230,6 +240,8 @@ class Steps implements Undo {
       entries.push(entry);
     }
     keep(stepOf(entries));
+    this.#isMoving = false;
+    for (const { source } of entries) this.#payBack(source);
     this.#tidy();
     return {
       changed: distinct(results.flatMap(({ changed }) => changed)),
@@ -248,6 +260,7 @@ class Steps implements Undo {
     const late = inverse.plans.map(async (plan) => {
       const { id, settled } = carryOut(plan, part.record, source);
       entry.back?.push(id);
+      this.#ages.set(id, part.nth);
       const outcome = await settled;
       return this.#takeOutcome(entry, part.record, plan, outcome).map((skip): Skipped => ({ ...about, ...skip, outcome }));
     });
@@ -327,18 +340,22 @@ class Steps implements Undo {
     // Done again, it is another write, which may come to something.
     if (entry.back !== undefined && part.turns.size > 0) entry.part = { ...part, writes: [...entry.back], counters: {} };
     // What lost or changed nothing has somebody's value in its place, which the next write comes upon.
-    if (status === "gone" || status === "rejected") {
-      for (const back of this.#entries()) if (!done.includes(back)) this.#revoke(back, source, part);
-    }
-    for (const [slot, { from, isTheirs }] of part.turns) if (isTheirs) this.#passOn(source, part, slot, from);
+    const isVain = !entry.part && (status === "gone" || status === "rejected");
+    for (const back of this.#entries()) if (isVain && !done.includes(back)) this.#revoke(back, source, part);
+    for (const [slot, turn] of part.turns) if (isVain || turn.isTheirs) this.#passOn(source, part, slot, turn);
   }
 
-  /** A value of somebody else's is what the next write of this client stands on. Without one, it is what is there. */
-  #passOn(source: Source, { record, nth }: Part, slot: Slot, from: Json | undefined): void {
+  /** A value is what the next write of this client stands on. Without one, what is somebody else's is what is there. */
+  #passOn(
+    source: Source,
+    { record, nth }: Pick<Part, "record" | "nth">,
+    slot: Slot,
+    { from, isTheirs = false }: Omit<Turn, "to">,
+  ): void {
     const later = entriesOf(this.#done).filter((entry) => isOn(entry, source, record, slot) && nthOf(entry) > nth);
     const [next] = later.sort(byAge);
-    if (next) next.part = withEnd(next.part, slot, { from, isTheirs: true });
-    else this.#owe(source, record, slot, from);
+    if (next?.part) next.part = withGuess(next.part, slot, { from, isTheirs });
+    else if (isTheirs) this.#owe(source, record, slot, from);
   }
 
   /** What was taken back to a value that has never been in the log goes back to what was before that. */
@@ -368,25 +385,30 @@ class Steps implements Undo {
     // Else it stands on another write of the same part, or on what was taken back before both became one, or better is known already.
     const isFirst = part.writes[0] === id && !this.#entries().some(({ back }) => back?.includes(id));
     if (!isOthers && (!isFirst || part.turns.get(slot)?.isTheirs)) return;
-    // Whatever this client wrote earlier, they have written over it.
-    for (const entry of isOthers ? this.#entries() : []) {
-      const isOlder = isOn(entry, source, part.record, slot) && byAge(entry, first) < 0;
-      if (isOlder) entry.part = without(entry.part, (other) => other === slot);
-    }
+    if (isOthers) this.#forgetOlder(source, part, slot);
     const isDone = entriesOf(this.#done).includes(first);
     if (isDone || isOthers) first.part = withEnd(part, slot, { [isDone ? "from" : "to"]: value, isTheirs: isOthers });
     // It was taken back already, to what was known then.
-    if (!isDone && isOthers) this.#passOn(source, part, slot, value);
+    if (!isDone && isOthers) this.#passOn(source, part, slot, { from: value, isTheirs: true });
+  }
+
+  /** Whatever this client wrote earlier, somebody else has written over it. */
+  #forgetOlder(source: Source, { record, nth }: Pick<Part, "record" | "nth">, slot: Slot): void {
+    for (const entry of this.#entries()) {
+      if (isOn(entry, source, record, slot) && nthOf(entry) < nth) entry.part = without(entry.part, (other) => other === slot);
+    }
   }
 
   /** An undo is in the log. Did it take something from others that this client had not seen? */
   #giveBack(source: Source, id: string, write: Write, before: WireRecord, lost: readonly string[]): void {
     const entry = this.#entries().find(({ back }) => back?.includes(id));
-    const part = partOf({ id, write, nth: 0 }, before, before);
-    for (const slot of part?.turns.keys() ?? []) {
+    const about = { record: write.record, nth: this.#ages.get(id) ?? this.#count };
+    for (const [slot] of writtenBy(write)) {
       const { value, stamp } = lookUp(before, slot);
       if (!isTheirs(stamp, source.inside) || lost.includes(nameOf(slot))) continue;
-      this.#owe(source, write.record, slot, value);
+      this.#forgetOlder(source, about, slot);
+      // Of two writes with one time this may have been the later, though what it takes back was refused.
+      this.#passOn(source, about, slot, { from: value, isTheirs: true });
       if (entry) entry.part = without(entry.part, (other) => other === slot);
     }
     if (write.op !== "delete" || entry?.part?.life !== "ended") return;
@@ -410,6 +432,11 @@ class Steps implements Undo {
     else {
       const plan = toPlan(now);
       if (!plan) return;
+      // It is this client that counts here, and nobody else.
+      for (const entry of this.#entries()) {
+        const { part } = entry;
+        if (entry.source === source && part?.record === record && part.begun) entry.part = counted(part, plan.counters);
+      }
       carryOut(plan, record, source).settled.then(({ status }) => {
         if (status === "gone") this.#pay(owed); // deleted meanwhile
       });
@@ -418,6 +445,7 @@ class Steps implements Undo {
 
   /** Whoever has restored a record gets what is owed to it. */
   #payBack(source: Source): void {
+    if (this.#isMoving) return;
     const isDue = (owed: Owed) => owed.source === source && source.inside.recordOf(owed.record)?.deleted === undefined;
     const due = this.#owed.filter(isDue);
     this.#owed = this.#owed.filter((owed) => !isDue(owed));
