@@ -10,6 +10,10 @@
 // the same generator in the same run, because on a shared machine only their
 // ratio is worth quoting.
 //
+// The generator speaks frames itself, as the package client does for programs. What
+// that does for them (order, retries, records, streams) would be measured along, on
+// the cores that the server needs; and no other server could be driven by it.
+//
 // # How it measures
 //
 //   - Latency is from the instant at which a push was due to the instant at which

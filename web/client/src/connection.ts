@@ -7,6 +7,8 @@ import { Listeners, ValueStore } from "./store";
 import { isFinal, type TokenSource } from "./token";
 import type { ConnectionSnapshot, Fallback, Platform, SocketLike, Transport, Unsubscribe } from "./types";
 
+// A timer of the page, though a hidden tab's may come once a minute: there the browser keeps the socket, by answering the server's pings,
+// and a tab that is looked at again asks at once (PROBE_MS). A worker would keep the beat, but is a file that an app has to serve.
 const HEARTBEAT_MS = 15_000;
 /** How long the server may be silent after a heartbeat. */
 const ANSWER_MS = 10_000;
