@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,8 @@ type liar struct {
 	mu    sync.Mutex                     // guards the following
 	n     int                            // broadcasts to the members that it watches
 	spoil func(n int, f []byte) [][]byte // frames instead of the n-th
+	joins int                            // answers to joins
+	turns []int                          // which of them become a refusal for the moment
 }
 
 // startLiar starts a real server, with the rules of the notes app, behind a liar.
@@ -107,6 +110,12 @@ func (l *liar) pass(client io.Writer, upstream io.Reader) {
 func (l *liar) lie(payload []byte) [][]byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if f, err := protocol.DecodeText(protocol.V2, payload); err == nil && f.Event == protocol.EventReply && f.Ref == "join" {
+		if l.joins++; slices.Contains(l.turns, l.joins) {
+			refusal := &protocol.Error{Code: protocol.CodeUnavailable, Message: "not now", Retryable: true, RetryAfterMs: 1}
+			return [][]byte{protocol.EncodeReply(protocol.V2, f.JoinRef, f.Ref, f.Topic, false, protocol.AppendError(nil, refusal)).Payload()}
+		}
+	}
 	if l.spoil == nil || !bytes.Contains(payload, []byte(`"`+protocol.EventBroadcast+`"`)) || bytes.Contains(payload, []byte(`"replayed":true`)) {
 		return [][]byte{payload}
 	}
@@ -117,8 +126,9 @@ func (l *liar) lie(payload []byte) [][]byte {
 func TestOrder(t *testing.T) {
 	secret := bytes.Repeat([]byte("k"), 32)
 	order := Order{Channels: 3, Writers: 2, Readers: 2, Rate: 600, Duration: 700e6, Away: 200e6, TextSize: 20, Durable: true}
-	on := func(t *testing.T, o Order, spoil func(n int, f []byte) [][]byte) Figures {
+	on := func(t *testing.T, o Order, spoil func(n int, f []byte) [][]byte, turns ...int) Figures {
 		l := startLiar(t, secret, spoil)
+		l.turns = turns
 		s, err := newChorale([]string{l.url, l.url}, mint(secret))
 		if err != nil {
 			t.Fatal(err)
@@ -149,6 +159,13 @@ func TestOrder(t *testing.T) {
 
 	quiet := order
 	quiet.Away, quiet.Channels = 0, 1
+	t.Run("who comes new to compare, and is refused for the moment, comes again", func(t *testing.T) {
+		four := quiet.Writers + quiet.Readers
+		got := on(t, quiet, nil, four+1, four+2)
+		if got.Errors+got.Lost+got.Duplicated+got.OutOfOrder != 0 || got.Followed.Retried != 2 {
+			t.Errorf("%d errors, %d lost; %s; %+v", got.Errors, got.Lost, got.FirstError, got.Followed)
+		}
+	})
 	for name, c := range map[string]struct {
 		spoil func(n int, f []byte) [][]byte
 		of    func(f Figures) int64

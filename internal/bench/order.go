@@ -100,7 +100,7 @@ func (g *group) conclude(ctx context.Context, patience time.Duration) error {
 	for _, f := range g.followers {
 		f.testify()
 	}
-	if err := g.compare(ctx); err != nil {
+	if err := g.compare(ctx, patience); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

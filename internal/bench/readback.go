@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -29,12 +31,15 @@ const leastKept = 256
 
 // compare asks every node for every channel, as somebody who comes new, and
 // compares what it says with what the followers saw and show (R2, R5). Everybody
-// must have settled.
-func (g *group) compare(ctx context.Context) error {
+// must have settled; a node that still takes nobody in, after an outage, is asked
+// again as long as there is patience.
+func (g *group) compare(ctx context.Context, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	nodes := len(g.subject.urls)
 	return inParallel(ctx, len(g.ledgers)*nodes, openers, func(i int) error {
 		l, node := g.ledgers[i/nodes], i%nodes
-		s, err := g.read(ctx, l, i/nodes, node)
+		s, err := g.readPatiently(ctx, l, i/nodes, node)
 		if err != nil {
 			return fmt.Errorf("read %s at node %d: %w", l.topic, node, err)
 		}
@@ -46,6 +51,23 @@ func (g *group) compare(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// readPatiently is read until it is not refused for the moment.
+func (g *group) readPatiently(ctx context.Context, l *ledger, channel, node int) (*snapshot, error) {
+	for failures := 0; ; failures++ {
+		s, err := g.read(ctx, l, channel, node)
+		if _, isRefused := errors.AsType[*refusedError](err); !isRefused {
+			return s, err
+		}
+		g.refused.Add(1)
+		wait, _ := waitAfter(err, failures, rand.Float64())
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(wait):
+		}
+	}
 }
 
 // read joins a channel anew at one node.
@@ -87,7 +109,11 @@ func (s *snapshot) take(m *protocol.Frame) (done bool, err error) {
 		var response struct {
 			Chorale protocol.JoinReply `json:"chorale"`
 		}
-		if err := errors.Join(json.Unmarshal(m.Payload, &r), json.Unmarshal(r.Response, &response)); err != nil || r.Status != "ok" {
+		err := errors.Join(json.Unmarshal(m.Payload, &r), json.Unmarshal(r.Response, &response))
+		if fault := r.fault(); r.Status == "error" && fault.Retryable {
+			return false, &refusedError{fault: fault, after: time.Duration(fault.RetryAfterMs) * time.Millisecond}
+		}
+		if err != nil || r.Status != "ok" {
 			return false, fmt.Errorf("join: %s", m.Payload)
 		}
 		s.epoch = response.Chorale.Epoch
