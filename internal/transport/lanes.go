@@ -221,12 +221,17 @@ func (l *lanes) Pause() time.Duration {
 	return pause
 }
 
+// laneIdleTimes is for how many times longer than a socket a lane may be silent.
+// The pongs that a browser gives by itself are the socket's; a lane has the
+// heartbeats of its page, whose timers run once a minute while it is hidden.
+const laneIdleTimes = 3
+
 // sweep closes lanes on which nothing arrives: the tab has gone, and the one that
 // holds the socket does not know it (C3).
 func (l *lanes) sweep(now int64) {
 	for _, n := range l.all() {
-		if now-n.heard.Load() > l.server.opts.IdleAfter.Milliseconds() {
-			n.Close(protocol.CloseIdle, idleReason)
+		if now-n.heard.Load() > laneIdleTimes*l.server.opts.IdleAfter.Milliseconds() {
+			n.Close(protocol.CloseIdle, "idle: nothing arrived for three minutes")
 		}
 	}
 }
