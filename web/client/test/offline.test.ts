@@ -39,6 +39,35 @@ describe("A client with a storage", () => {
     expect(after.contents()).toHaveLength(20);
   });
 
+  it("[R4] hands a write to the database, to be committed, before the task ends that made it: a reload may be next", async () => {
+    const { open, pass } = createWorld();
+    const { notes } = open();
+    await pass(1_000);
+    const orders: string[] = [];
+    const { commit } = IDBTransaction.prototype;
+    const put = IDBObjectStore.prototype.put;
+    IDBTransaction.prototype.commit = function (this: IDBTransaction) {
+      orders.push("commit");
+      commit.call(this);
+    };
+    IDBObjectStore.prototype.put = function (this: IDBObjectStore, value: { id: string; written: { content: string } }) {
+      if (this.name === "outbox") orders.push(value.written.content);
+      return put.call(this, value);
+    };
+    try {
+      notes.add({ id: "n1", content: "first" });
+      notes.add({ id: "n2", content: "second" });
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve(); // no task
+      expect(orders).toEqual(["first", "second", "commit"]);
+      notes.add({ id: "n3", content: "while the others are being written" });
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      expect(orders.slice(3)).toEqual(["while the others are being written", "commit"]);
+    } finally {
+      IDBTransaction.prototype.commit = commit;
+      IDBObjectStore.prototype.put = put;
+    }
+  });
+
   it("[R4] [M1] sends what a tab that is gone has written: the same client id, number and bytes, each with its effect once", async () => {
     const { open, pass, isOffline, room, sent } = createWorld();
     const before = open();

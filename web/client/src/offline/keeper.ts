@@ -37,6 +37,8 @@ interface Batch {
 export class Keeper implements ChannelKeeper {
   readonly #options: KeeperOptions;
   readonly #unkept = new Map<string, KeptWrite>();
+  /** Of these, what was made in this task. */
+  #fresh: KeptWrite[] = [];
   readonly #dirty = new Map<string, Set<string>>();
   readonly #resets = new Set<string>();
   readonly #forgotten = new Set<string>();
@@ -75,9 +77,10 @@ export class Keeper implements ChannelKeeper {
   keep(writes: readonly KeptWrite[]): void {
     if (this.#isOff || writes.length === 0) return;
     this.#options.onKept();
-    const isIdle = this.#unkept.size === 0;
     for (const write of writes) this.#unkept.set(write.id, write);
-    if (isIdle) this.#enqueue(() => this.#put());
+    if (this.#fresh.push(...writes) > writes.length) return; // goes with those before
+    const put = Promise.resolve().then(() => this.#put());
+    this.#enqueue(() => put);
   }
 
   forget(id: string): void {
@@ -166,16 +169,21 @@ export class Keeper implements ChannelKeeper {
     };
   }
 
+  /**
+   * Hands writes to the database before their task ends, with the order to commit them: a page that goes away in the next moment, as
+   * a reload makes it, takes with it whatever waits for an answer, and nothing that was handed over whole.
+   */
   async #put(): Promise<void> {
     const { db, channel, tab } = this.#options;
-    const writes = [...this.#unkept.values()];
-    if (writes.length === 0) return;
+    const writes = this.#fresh;
+    this.#fresh = [];
+    const isUnkept = (write: KeptWrite) => this.#unkept.get(write.id) === write;
     await db.run("readwrite", async (tx) => {
       const outbox = tx.objectStore("outbox");
-      for (const write of writes) quietly(outbox.put?.({ ...write, v: ROW_VERSION, channel, tab }));
+      for (const write of writes.filter(isUnkept)) quietly(outbox.put?.({ ...write, v: ROW_VERSION, channel, tab }));
+      tx.commit();
     });
-    for (const write of writes) if (this.#unkept.get(write.id) === write) this.#unkept.delete(write.id);
-    if (this.#unkept.size > 0) this.#enqueue(() => this.#put());
+    for (const write of writes) if (isUnkept(write)) this.#unkept.delete(write.id);
   }
 
   async #write(): Promise<void> {
