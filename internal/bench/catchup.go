@@ -51,12 +51,12 @@ func (c CatchUp) run(ctx context.Context, s site) ([]Figures, error) {
 	if err := v.fill(ctx, 1, c.Messages, v.sendMessage); err != nil {
 		return nil, fmt.Errorf("make messages: %w", err)
 	}
-	whole := func(sock *socket) error { return v.catchUp(sock, 0, "", c.Records) }
+	whole := func(sock *socket) (func() error, error) { return v.catchUp(sock, 0, "", c.Records) }
 	load, err := v.measure(ctx, s, fmt.Sprintf("%d records", c.Records), c.Joins, whole)
 	if err != nil {
 		return nil, err
 	}
-	missed, err := v.measure(ctx, s, fmt.Sprintf("%d missed", c.Messages), c.Joins, func(sock *socket) error {
+	missed, err := v.measure(ctx, s, fmt.Sprintf("%d missed", c.Messages), c.Joins, func(sock *socket) (func() error, error) {
 		return v.catchUp(sock, 1, fmt.Sprintf(`,"resume":{"epoch":%q,"offset":0}`, v.epoch), c.Messages)
 	})
 	if err != nil || s.own == nil {
@@ -160,18 +160,33 @@ func (v *visitor) sendMessage(sock *socket, topic string, i int) error {
 		fmt.Sprintf(`{"type":"broadcast","event":"note","payload":{"text":"%0200d"}}`, i)))
 }
 
-// catchUp joins and reads until synced; want is how many records or messages
-// must have come by then.
-func (v *visitor) catchUp(sock *socket, channel int, more string, want int) error {
+// catchUp joins and reads until synced. check then says whether all was there:
+// to look at megabytes while more of them arrive would be the generator's time,
+// and none of the server's.
+func (v *visitor) catchUp(sock *socket, channel int, more string, want int) (check func() error, err error) {
 	if _, err := v.join(sock, channel, more); err != nil {
-		return err
+		return nil, err
 	}
-	got := 0
+	var frames [][]byte
 	for {
 		data, err := sock.read()
 		if err != nil {
-			return err
+			return nil, err
 		}
+		frames = append(frames, bytes.Clone(data))
+		if head := data[:min(len(data), maxHead)]; bytes.Contains(head, []byte(`"`+protocol.EventSynced+`",`)) {
+			return func() error { return countCaughtUp(frames, want) }, nil
+		}
+	}
+}
+
+// maxHead is more than what comes before the payload of a frame.
+const maxHead = 256
+
+// countCaughtUp demands that so many messages or records came before synced.
+func countCaughtUp(frames [][]byte, want int) error {
+	got := 0
+	for _, data := range frames {
 		f, err := protocol.DecodeText(protocol.V2, data)
 		if err != nil {
 			return err
@@ -181,17 +196,16 @@ func (v *visitor) catchUp(sock *socket, channel int, more string, want int) erro
 			got++
 		case protocol.EventRecords:
 			got += bytes.Count(f.Payload, []byte(`"createdBy":`)) // decoding is the client's work
-		case protocol.EventSynced:
-			if got != want {
-				return fmt.Errorf("%d came, want %d", got, want)
-			}
-			return nil
 		}
 	}
+	if got != want {
+		return fmt.Errorf("%d came, want %d", got, want)
+	}
+	return nil
 }
 
 // measure joins again and again, each time over a new connection.
-func (v *visitor) measure(ctx context.Context, s site, phase string, joins int, catchUp func(sock *socket) error) (Figures, error) {
+func (v *visitor) measure(ctx context.Context, s site, phase string, joins int, catchUp func(sock *socket) (check func() error, err error)) (Figures, error) {
 	m, err := newMeter(s.pid, 1)
 	if err != nil {
 		return Figures{}, err
@@ -207,11 +221,15 @@ func (v *visitor) measure(ctx context.Context, s site, phase string, joins int, 
 			return Figures{}, err
 		}
 		began := time.Now()
-		if err := catchUp(sock); err != nil {
+		check, err := catchUp(sock)
+		took.Record(time.Since(began))
+		if err == nil {
+			err = check()
+		}
+		if err != nil {
 			f.Errors++
 			f.FirstError = err.Error()
 		}
-		took.Record(time.Since(began))
 		sock.close()
 		if ctx.Err() != nil {
 			return Figures{}, ctx.Err()
