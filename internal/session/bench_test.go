@@ -2,17 +2,12 @@ package session_test
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/auth"
-	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine/embedded"
-	"github.com/chorale-rt/chorale/internal/hub"
-	"github.com/chorale-rt/chorale/internal/metrics"
-	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/internal/session"
 	"github.com/chorale-rt/chorale/protocol"
 	"github.com/chorale-rt/chorale/web/notes"
@@ -28,23 +23,7 @@ func BenchmarkNote(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = eng.Close() })
-	rules, err := auth.ParseRules("rules.yaml", notes.Rules(), notes.Schemas())
-	if err != nil {
-		b.Fatal(err)
-	}
-	p, err := policy.New(rules)
-	if err != nil {
-		b.Fatal(err)
-	}
-	verifier, err := auth.NewVerifier(auth.VerifierOptions{Secret: secret})
-	if err != nil {
-		b.Fatal(err)
-	}
-	m := metrics.New()
-	deps := &session.Deps{
-		Hub: hub.New(eng, m), Engine: eng, Collections: collection.New(eng, collection.Options{}), Verifier: verifier,
-		Policy: func() *policy.Policy { return p }, Metrics: m, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-	}
+	deps := newDeps(b, eng, notes.Rules(), notes.Schemas())
 	var out tally
 	var writers []*session.Session
 	for i := range 4 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -95,24 +96,30 @@ func newWorldOn(t *testing.T, o embedded.Options) *world {
 			t.Error(err)
 		}
 	})
-	rules, err := auth.ParseRules("rules.yaml", []byte(rulesYAML), fstest.MapFS{})
+	f := &flaky{Engine: eng}
+	return &world{t: t, engine: f, deps: newDeps(t, f, []byte(rulesYAML), fstest.MapFS{})}
+}
+
+// newDeps is what the sessions over an engine share, under these rules.
+func newDeps(tb testing.TB, eng engine.Engine, rulesText []byte, schemas fs.FS) *session.Deps {
+	tb.Helper()
+	rules, err := auth.ParseRules("rules.yaml", rulesText, schemas)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	p, err := policy.New(rules)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	verifier, err := auth.NewVerifier(auth.VerifierOptions{Secret: secret})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	f := &flaky{Engine: eng}
 	m := metrics.New()
-	return &world{t: t, engine: f, deps: &session.Deps{
-		Hub: hub.New(f, m), Engine: f, Collections: collection.New(f, collection.Options{}), Verifier: verifier,
+	return &session.Deps{
+		Hub: hub.New(eng, m), Engine: eng, Collections: collection.New(eng, collection.Options{}), Verifier: verifier,
 		Policy: func() *policy.Policy { return p }, Metrics: m, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-	}}
+	}
 }
 
 func token(t *testing.T, sub string, ttl time.Duration) string {

@@ -227,7 +227,7 @@ func (l *lanes) Pause() time.Duration {
 const laneIdleTimes = 3
 
 // sweep closes lanes on which nothing arrives: the tab has gone, and the one that
-// holds the socket does not know it (C3).
+// holds the socket does not know it (W4).
 func (l *lanes) sweep(now int64) {
 	for _, n := range l.all() {
 		if now-n.heard.Load() > laneIdleTimes*l.server.opts.IdleAfter.Milliseconds() {
