@@ -236,9 +236,11 @@ function derive<T extends object, R extends { readonly id: string }, S>(
 ): Store<S> {
   const made = new WeakMap<Rec<T>, R>();
   const shown = (record: Rec<T>): R => {
-    const known = made.get(record) ?? Object.freeze(toRecord(record));
-    made.set(record, known);
-    return known;
+    const known = made.get(record);
+    if (known !== undefined) return known;
+    const fresh = Object.freeze(toRecord(record));
+    made.set(record, fresh);
+    return fresh;
   };
   const read = () => {
     const connection = client.connection.getSnapshot();
@@ -250,7 +252,8 @@ function derive<T extends object, R extends { readonly id: string }, S>(
   };
   const make = ({ from, isGone, error, isConnected }: ReturnType<typeof read>): S => {
     const list = from.records.map(shown);
-    const byId = new Map(list.map((record) => [record.id, record]));
+    const byId = new Map<string, R>();
+    for (const record of list) byId.set(record.id, record);
     const isLoading = from.isLoading && !isGone;
     return Object.freeze(toSnapshot(list, { byId, status: from.status, isLoading, error, isConnected }));
   };

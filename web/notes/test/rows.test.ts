@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { arrivalsOf, describeArrivals } from "../src/note/arrivals.ts";
-import { rowsOf } from "../src/note/rows.ts";
+import { type Rows, rowsOf } from "../src/note/rows.ts";
 import { aNote } from "./note.ts";
 
 const a = aNote({ id: "a", timestampMs: 1_000 });
 const b = aNote({ id: "b", timestampMs: 2_000 });
 const c = aNote({ id: "c", timestampMs: 3_000, authorId: "ben", authorName: "Ben" });
-const ids = (rows: ReturnType<typeof rowsOf>) => rows.map((row) => (row.isGone ? `${row.note.id} gone` : row.note.id));
+const ids = ({ notes, gone }: Rows) => notes.map((note) => (note === gone ? `${note.id} gone` : note.id));
 
 describe("the rows of the timeline", () => {
   test("are the notes that are shown", () => expect(ids(rowsOf([a, c], [a, b, c], undefined))).toEqual(["a", "c"]));
@@ -18,7 +18,7 @@ describe("the rows of the timeline", () => {
   });
   test("show the newest version of the edited note", () => {
     const newer = { ...b, content: "newer" };
-    expect(rowsOf([a, newer], [a, newer], { note: b })[1]?.note).toBe(newer);
+    expect(rowsOf([a, newer], [a, newer], { note: b }).notes[1]).toBe(newer);
   });
 });
 

@@ -1,21 +1,19 @@
-import type { Note } from "@chorale/react";
-import { useMemo, useRef } from "react";
+import { useRef } from "react";
 import { useShortcut } from "../keyboard/use-shortcut.ts";
 import { Avatar } from "../people/avatar.tsx";
 import { Icon } from "../ui/icons.tsx";
-import { authorsOf, countTags, type NoteFilter } from "./filter.ts";
+import type { Author, NoteFilter, Tag } from "./filter.ts";
 
 interface FilterBarProps {
-  /** All notes of the interview, whatever the filter. */
-  notes: readonly Note[];
+  /** Of all notes of the interview, whatever the filter. */
+  authors: readonly Author[];
+  tags: readonly Tag[];
   filter: NoteFilter;
   onChange: (filter: NoteFilter) => void;
 }
 
 /** Search, authors and tags: one line, which scrolls sideways where it is narrow. */
-export function FilterBar({ notes, filter, onChange }: FilterBarProps) {
-  const tags = useMemo(() => countTags(notes), [notes]);
-  const authors = useMemo(() => authorsOf(notes), [notes]);
+export function FilterBar({ authors, tags, filter, onChange }: FilterBarProps) {
   const set = (part: Partial<NoteFilter>) => onChange({ ...filter, ...part });
   return (
     <div className="flex min-w-0 items-center gap-3">

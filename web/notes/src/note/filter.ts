@@ -9,6 +9,18 @@ export interface NoteFilter {
   readonly author: string;
 }
 
+/** A tag, and how many notes have it. */
+export interface Tag {
+  readonly tag: string;
+  readonly count: number;
+}
+
+export interface Author {
+  /** The token's. */
+  readonly sub: string;
+  readonly name: string;
+}
+
 export const EVERYTHING: NoteFilter = { search: "", tag: "", author: "" };
 
 export function isFiltering(filter: NoteFilter): boolean {
@@ -39,14 +51,14 @@ function fold(text: string): string {
 }
 
 /** All tags with how often they occur, most frequent first, then by name. */
-export function countTags(notes: readonly Note[]): readonly { tag: string; count: number }[] {
+export function countTags(notes: readonly Note[]): readonly Tag[] {
   const counts = new Map<string, number>();
   for (const { tags } of notes) for (const tag of tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
   return [...counts].map(([tag, count]) => ({ tag, count })).sort((a, b) => b.count - a.count || (a.tag < b.tag ? -1 : 1));
 }
 
 /** Everybody who wrote, in the order of their first notes, under the name that they used last. */
-export function authorsOf(notes: readonly Note[]): readonly { sub: string; name: string }[] {
+export function authorsOf(notes: readonly Note[]): readonly Author[] {
   const names = new Map<string, string>();
   for (const note of notes) names.set(note.authorId, note.authorName ?? names.get(note.authorId) ?? "Somebody");
   return [...names].map(([sub, name]) => ({ sub, name }));

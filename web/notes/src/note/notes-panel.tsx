@@ -7,7 +7,7 @@ import {
   useInterviewNotesRealtime,
   usePresence,
 } from "@chorale/react";
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { HistoryDialog } from "../history/history-dialog.tsx";
 import { InterviewHeader } from "../interview/interview-header.tsx";
 import { editorsOf, type InterviewPresence, type Person, peopleOf, writersOf } from "../people/doing.ts";
@@ -19,7 +19,7 @@ import { useFoot } from "../ui/use-foot.ts";
 import { UndoTools } from "../undo/undo-tools.tsx";
 import { Composer } from "./composer.tsx";
 import { addConflict } from "./conflict-text.ts";
-import { authorsOf, countTags, EVERYTHING, filterNotes, isFiltering } from "./filter.ts";
+import { type Author, authorsOf, countTags, EVERYTHING, filterNotes, isFiltering, type Tag } from "./filter.ts";
 import { FilterBar } from "./filter-bar.tsx";
 import { useKeptFailures } from "./kept-failures.tsx";
 import { Nothing } from "./nothing.tsx";
@@ -64,7 +64,8 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
   useFoot(foot);
   const revealer = useRef<Reveal>(() => {});
   const scrollTo = useScroll(list, revealer, all, notes.isLoading, isLive);
-  const names = useNames(all, presence.people);
+  const { authors, tags } = useSummary(all);
+  const names = useNames(authors, presence.people);
   const add = (note: NewNote) => {
     if (isFiltering(filter)) setFilter(EVERYTHING); // else one's own note might not be seen
     scrollTo(notes.addNote(note).recordId);
@@ -81,7 +82,7 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
               people={presence.people}
               tools={<UndoTools channel={channel} onChanged={scrollTo} />}
             />
-            {all.length > 0 && <FilterBar notes={all} filter={filter} onChange={setFilter} />}
+            {all.length > 0 && <FilterBar authors={authors} tags={tags} filter={filter} onChange={setFilter} />}
           </div>
         </div>
         <div ref={list} className="min-h-0 flex-1 overflow-y-auto fade-below overscroll-contain px-2 sm:px-8">
@@ -125,7 +126,7 @@ export function NotesPanel({ projectId, interview, identity }: NotesPanelProps) 
             />
           </div>
         </div>
-        <KnownTags notes={all} />
+        <KnownTags tags={tags} />
         {withHistory && (
           <HistoryDialog
             interviewId={interview.id}
@@ -150,9 +151,15 @@ function useOwnPresence(channel: string, { name, sub }: Identity) {
   return { members, people, update };
 }
 
+/** Who wrote, and under which tags. That may come a frame after the note: who has written one waits for that alone. */
+function useSummary(notes: readonly Note[]) {
+  const later = useDeferredValue(notes);
+  return useMemo(() => ({ authors: authorsOf(later), tags: countTags(later) }), [later]);
+}
+
 /** Names by token `sub`, as far as notes and presence tell them. */
-function useNames(notes: readonly Note[], people: readonly Person[]): ReadonlyMap<string, string> {
-  return useMemo(() => new Map([...authorsOf(notes), ...people].map(({ sub, name }) => [sub, name])), [notes, people]);
+function useNames(authors: readonly Author[], people: readonly Person[]): ReadonlyMap<string, string> {
+  return useMemo(() => new Map([...authors, ...people].map(({ sub, name }) => [sub, name])), [authors, people]);
 }
 
 /** Begins at the end of a live interview, and returns a function that goes to a note once it is there. */
@@ -202,8 +209,7 @@ function TypingLine({ names }: { names: readonly string[] }) {
 }
 
 /** What the tag fields suggest. */
-function KnownTags({ notes }: { notes: readonly Note[] }) {
-  const tags = useMemo(() => countTags(notes), [notes]);
+function KnownTags({ tags }: { tags: readonly Tag[] }) {
   return (
     <datalist id="known-tags">
       {tags.map(({ tag }) => (

@@ -8,7 +8,7 @@ import { RefusedNotice } from "./notices.tsx";
  * above the composer, to be seen wherever the timeline was scrolled to.
  */
 export function RefusedNew({ failures, notes, actions }: { failures: Failures; notes: readonly Note[]; actions: NoteActions }) {
-  const there = new Set(notes.map((note) => note.id));
-  const homeless = [...failures.values()].filter((failure) => !there.has(failure.recordId));
+  // Asked from the few that failed: there may be ten thousand notes, and this is rendered with every change of one.
+  const homeless = [...failures.values()].filter(({ recordId }) => !notes.some(({ id }) => id === recordId));
   return homeless.map((failure) => <RefusedNotice key={failure.recordId} failure={failure} actions={actions} />);
 }

@@ -1,19 +1,19 @@
+import type { Note } from "@chorale/react";
 import { defaultRangeExtractor, type Range, useVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, type RefObject, useLayoutEffect, useState } from "react";
+import { type ReactNode, type RefObject, useCallback, useLayoutEffect, useMemo, useState } from "react";
 import { useShortcut } from "../keyboard/use-shortcut.ts";
-import type { Row } from "./rows.ts";
 
 /** Brings the note with this id into sight. */
 export type Reveal = (noteId: string) => void;
 
 interface RowListProps {
-  rows: readonly Row[];
+  notes: readonly Note[];
   revealer: RefObject<Reveal>;
-  card: (row: Row) => ReactNode;
+  card: (note: Note) => ReactNode;
 }
 
 /** Every row in the page; the browser passes over those that nobody sees (`content-visibility`). */
-export function AllRows({ rows, revealer, card }: RowListProps) {
+export function AllRows({ notes, revealer, card }: RowListProps) {
   useRevealer(revealer, reveal);
   useRowKeys((step) => {
     const cards = [...document.querySelectorAll<HTMLElement>("article[data-note-id]")];
@@ -22,9 +22,9 @@ export function AllRows({ rows, revealer, card }: RowListProps) {
   });
   return (
     <ol aria-label="Notes" data-testid="timeline">
-      {rows.map((row) => (
-        <li key={row.note.id} className="note-row">
-          {card(row)}
+      {notes.map((note) => (
+        <li key={note.id} className="note-row">
+          {card(note)}
         </li>
       ))}
     </ol>
@@ -46,22 +46,27 @@ interface WindowedRowsProps extends RowListProps {
  * The rows on the screen and a few around it, in the place where they would be among all. The one that is edited and the one that has
  * the focus stay in the page wherever it is scrolled to: a draft and the keyboard's place are in them.
  */
-export function WindowedRows({ rows, editedId, scroller, revealer, card }: WindowedRowsProps) {
+export function WindowedRows({ notes, editedId, scroller, revealer, card }: WindowedRowsProps) {
   const [focusedId, setFocusedId] = useState<string>();
-  const indexOf = (id: string | undefined) => (id === undefined ? -1 : rows.findIndex(({ note }) => note.id === id));
-  const pinned = [indexOf(editedId), indexOf(focusedId)].filter((index) => index >= 0);
+  const indexOf = (id: string | undefined) => (id === undefined ? -1 : notes.findIndex((note) => note.id === id));
+  const pinned = useMemo(
+    () => notes.flatMap(({ id }, index) => (id === editedId || id === focusedId ? [index] : [])),
+    [notes, editedId, focusedId],
+  );
+  // The same function for the same notes: with another one all rows are placed anew, and a scroll renders this each frame.
+  const keyOf = useCallback((index: number) => notes[index]?.id ?? index, [notes]);
   const virtualizer = useVirtualizer<HTMLElement, HTMLLIElement>({
-    count: rows.length,
+    count: notes.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
-    getItemKey: (index) => rows[index]?.note.id ?? index,
+    getItemKey: keyOf,
     overscan: OVERSCAN,
     rangeExtractor: (range: Range) => [...new Set([...defaultRangeExtractor(range), ...pinned])].sort((a, b) => a - b),
     useFlushSync: false,
   });
 
   const bring = (index: number, arrived: (element: HTMLElement) => void) => {
-    const id = rows[index]?.note.id;
+    const id = notes[index]?.id;
     if (id === undefined) return;
     if (!document.getElementById(`note-${id}`)) virtualizer.scrollToIndex(index, { align: "auto" });
     whenThere(`note-${id}`, arrived);
@@ -71,7 +76,7 @@ export function WindowedRows({ rows, editedId, scroller, revealer, card }: Windo
   );
   useRowKeys((step) => {
     const at = indexOf(document.activeElement?.closest<HTMLElement>("article[data-note-id]")?.dataset.noteId);
-    bring(at === -1 ? (step === 1 ? 0 : rows.length - 1) : at + step, focusCard);
+    bring(at === -1 ? (step === 1 ? 0 : notes.length - 1) : at + step, focusCard);
   });
   return (
     <ol
@@ -83,20 +88,20 @@ export function WindowedRows({ rows, editedId, scroller, revealer, card }: Windo
       onBlur={() => setFocusedId(undefined)}
     >
       {virtualizer.getVirtualItems().map(({ key, index, start }) => {
-        const row = rows[index];
+        const note = notes[index];
         return (
-          row && (
+          note && (
             <li
               key={key}
               ref={virtualizer.measureElement}
               data-index={index}
               aria-posinset={index + 1}
-              aria-setsize={rows.length}
+              aria-setsize={notes.length}
               className="note-row absolute top-0 left-0 w-full"
               // Its height is measured, so nothing about it may be guessed.
               style={{ transform: `translateY(${start}px)`, contentVisibility: "visible" }}
             >
-              {card(row)}
+              {card(note)}
             </li>
           )
         );

@@ -6,22 +6,22 @@ export interface Editing {
   readonly draft?: string;
 }
 
-export interface Row {
-  readonly note: Note;
-  /** Deleted while it was edited: shown for the text that somebody has under their hands. */
-  readonly isGone: boolean;
+export interface Rows {
+  readonly notes: readonly Note[];
+  /** One of them that was deleted while it was edited: shown for the text that somebody has under their hands. */
+  readonly gone?: Note;
 }
 
 /**
  * The rows of the timeline: the notes that are shown, and in its place the one that is edited, even when the filter hides it or
  * somebody deleted it.
  */
-export function rowsOf(shown: readonly Note[], all: readonly Note[], editing: Editing | undefined): readonly Row[] {
-  const edited = editing && (all.find((note) => note.id === editing.note.id) ?? editing.note);
-  const isGone = edited !== undefined && !all.includes(edited);
-  const isMissing = edited !== undefined && !shown.includes(edited);
-  const notes = isMissing ? [...shown, edited].sort(byTime) : shown;
-  return notes.map((note) => ({ note, isGone: isGone && note === edited }));
+export function rowsOf(shown: readonly Note[], all: readonly Note[], editing: Editing | undefined): Rows {
+  if (!editing) return { notes: shown };
+  const known = all.find((note) => note.id === editing.note.id);
+  const edited = known ?? editing.note;
+  const notes = shown.includes(edited) ? shown : [...shown, edited].sort(byTime);
+  return known ? { notes } : { notes, gone: edited };
 }
 
 function byTime(a: Note, b: Note): number {

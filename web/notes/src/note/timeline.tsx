@@ -8,7 +8,7 @@ import type { Failures } from "./failures.ts";
 import type { NoteActions } from "./note-actions.ts";
 import { NoteCard } from "./note-card.tsx";
 import { AllRows, type Reveal, WindowedRows } from "./row-list.tsx";
-import { type Editing, type Row, rowsOf } from "./rows.ts";
+import { type Editing, rowsOf } from "./rows.ts";
 
 interface TimelineProps {
   /** What the filter lets through. */
@@ -40,9 +40,9 @@ export function Timeline(props: TimelineProps) {
   const conflictsOf = useMemo(() => Map.groupBy(conflicts, (conflict) => conflict.recordId), [conflicts]);
   // Once and for good, and never under somebody's hands: the rows are made anew by it.
   const [isWindowed, setWindowed] = useState(false);
-  if (!isWindowed && rows.length >= WINDOWED_FROM && editing === undefined) setWindowed(true);
+  if (!isWindowed && rows.notes.length >= WINDOWED_FROM && editing === undefined) setWindowed(true);
 
-  const card = ({ note, isGone }: Row) => (
+  const card = (note: Note) => (
     <NoteCard
       note={note}
       status={noteStatus(note.id)}
@@ -51,7 +51,7 @@ export function Timeline(props: TimelineProps) {
       conflicts={conflictsOf.get(note.id)}
       isEditing={editing?.note.id === note.id}
       draft={editing?.note.id === note.id ? editing.draft : undefined}
-      isGone={isGone}
+      isGone={note === rows.gone}
       isArrival={arrived.has(note.id)}
       actions={actions}
     />
@@ -59,9 +59,9 @@ export function Timeline(props: TimelineProps) {
   return (
     <NowContext value={now}>
       {isWindowed ? (
-        <WindowedRows rows={rows} editedId={editing?.note.id} scroller={scroller} revealer={revealer} card={card} />
+        <WindowedRows notes={rows.notes} editedId={editing?.note.id} scroller={scroller} revealer={revealer} card={card} />
       ) : (
-        <AllRows rows={rows} revealer={revealer} card={card} />
+        <AllRows notes={rows.notes} revealer={revealer} card={card} />
       )}
       {/* Placed within the list: else it lies as far below the page as the list is long, and the page can be scrolled to there. */}
       <div className="relative">
