@@ -25,12 +25,12 @@ func TestFaultsAreFound(t *testing.T) {
 		{"a log that loses what it has acknowledged", Options{Nodes: 3, Faults: Faults{LosesAcknowledged: true}}, []string{"[R2]"}, 0},
 		{"a disk that is not synced", Options{Power: true, Faults: Faults{LazyDisk: true}}, []string{"[R2]"}, 0},
 		{"leases that outlive their node", Options{Nodes: 3, Faults: Faults{LeakyLeases: true}}, []string{"[P3]"}, 0},
-		{"a node that cannot give up a lease while it is cut off", Options{Nodes: 3, Faults: Faults{FailingDrops: true}}, []string{"[P3]"}, 0},
+		{"a node that cannot give up a lease while it is cut off", Options{Nodes: 3, Faults: Faults{FailingDrops: true}}, []string{"[P3]"}, 7},
 		{"a client that goes on as if it had been resumed", Options{Nodes: 3, Faults: Faults{IgnoresResync: true}}, []string{"[R3]", "[R5]"}, 0},
 		{"a client that gives another number to what it sends again", Options{Faults: Faults{RenumbersResent: true}}, []string{"[R4]"}, 0},
 		{"a client that gives another id to what it publishes again", Options{Faults: Faults{FreshIDs: true}}, []string{"[R2]"}, 0},
 		{"a client that shows what has settled as pending", Options{Faults: Faults{KeepsSettled: true}}, []string{"[R6]"}, 0},
-		{"a client that forgets its position too soon", Options{Limits: true, Faults: Faults{ForgetsPosition: true}}, []string{"[R6]"}, 65},
+		{"a client that forgets its position too soon", Options{Limits: true, Faults: Faults{ForgetsPosition: true}}, []string{"[R6]"}, 207},
 		{"a queue without an end", Options{Faults: Faults{Unbounded: true}}, []string{"[R7]"}, 0},
 	} {
 		t.Run("the simulation finds "+wrong.what, func(t *testing.T) {
