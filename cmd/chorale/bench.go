@@ -45,7 +45,7 @@ type benchTarget struct {
 	Secret    string   `env:"CHORALE_BENCH_SECRET" help:"Secret of the server at --url: each member gets a token of its own."`
 	PID       int      `name:"pid" help:"Process id of the server at --url, when it is on this machine, for its CPU time and memory."`
 	ServerArg []string `name:"server-arg" sep:"none" placeholder:"ARG" help:"A further argument of serve, for servers that are started, such as --server-arg=--pprof=127.0.0.1:6060."`
-	Peer      []string `placeholder:"NAME=PATH" help:"Measure another server too, started for each run (bench/compare builds them): ws, socketio, nats, centrifugo or postgres-changes."`
+	Peer      []string `placeholder:"[NAME:]KIND=PATH" help:"Measure another server too, started for each run (bench/compare builds them); KIND, whose protocol it speaks, is ws, socketio, nats, centrifugo or postgres-changes."`
 	Dir       string   `type:"existingdir" help:"Where started servers keep their data; the default is the system's temporary directory."`
 
 	Runs       int    `default:"3" help:"How often; the report shows medians."`

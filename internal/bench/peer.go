@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -15,21 +16,30 @@ import (
 // the same CPUs, under the same pushes of the same generator. Peers know
 // broadcasts only.
 type Peer struct {
-	Name string // one of PeerNames
+	Name string // in reports
+	Kind string // how it is started and spoken to, one of PeerKinds; "" means Name
 	Path string // of its executable, or of its program for Node
 }
 
-// ParsePeer reads NAME=PATH.
+// ParsePeer reads KIND=PATH, or NAME:KIND=PATH for what is to be called otherwise
+// than the peer whose protocol it speaks.
 func ParsePeer(text string) (Peer, error) {
 	name, path, ok := strings.Cut(text, "=")
-	if _, known := peerKinds[name]; !ok || !known || path == "" {
-		return Peer{}, fmt.Errorf("peer %q: want NAME=PATH, with a name of %s", text, strings.Join(PeerNames, ", "))
+	own, kind, named := strings.Cut(name, ":")
+	if !named {
+		kind = name
 	}
-	return Peer{Name: name, Path: path}, nil
+	if _, known := peerKinds[kind]; !ok || !known || own == "" || own == floorName || own == choraleName || path == "" {
+		return Peer{}, fmt.Errorf("peer %q: want KIND=PATH or NAME:KIND=PATH, with a kind of %s", text, strings.Join(PeerKinds, ", "))
+	}
+	return Peer{Name: own, Kind: kind, Path: path}, nil
 }
 
-// PeerNames are the peers that the generator knows how to speak to.
-var PeerNames = []string{"ws", "socketio", "nats", "centrifugo", "postgres-changes"}
+// kind is how it is spoken to.
+func (p Peer) kind() string { return cmp.Or(p.Kind, p.Name) }
+
+// PeerKinds are the peers that the generator knows how to speak to.
+var PeerKinds = []string{"ws", "socketio", "nats", "centrifugo", "postgres-changes"}
 
 // peerKinds say how each is started and spoken to. Not changed.
 var peerKinds = map[string]func(p peerPlan) (command, func(url string) subject, error){
@@ -76,7 +86,7 @@ func (r *runner) onPeer(p Peer) func(ctx context.Context, run string) ([]Figures
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 		secret := hex.EncodeToString(randomBytes(32))
-		c, speak, err := peerKinds[p.Name](peerPlan{path: p.Path, dir: dir, secret: secret, tokens: mint([]byte(secret))})
+		c, speak, err := peerKinds[p.kind()](peerPlan{path: p.Path, dir: dir, secret: secret, tokens: mint([]byte(secret))})
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +109,7 @@ func (r *runner) onPeer(p Peer) func(ctx context.Context, run string) ([]Figures
 // pid is the process whose CPU time and memory are a peer's; 0 for one that does
 // most of its work in processes of its own.
 func (p Peer) pid(k *child) int {
-	if p.Name == "postgres-changes" {
+	if p.kind() == "postgres-changes" {
 		return 0
 	}
 	return k.cmd.Process.Pid

@@ -59,7 +59,7 @@ func TestPeers(t *testing.T) {
 		dir := t.TempDir()
 		var log bytes.Buffer
 		report, err := Run(t.Context(), Options{
-			Executable: self(t), Dir: dir, Runs: 1, Log: &log, Peers: []Peer{{Name: "ws", Path: self(t)}},
+			Executable: self(t), Dir: dir, Runs: 1, Log: &log, Peers: []Peer{{Name: "mine", Kind: "ws", Path: self(t)}},
 		}, Rooms{Mode: Broadcast, Rooms: 5, Members: 4, Rate: 300, Duration: 200 * time.Millisecond, TextSize: 200, Seed: 1})
 		if err != nil {
 			t.Fatalf("%v\n%s", err, &log)
@@ -71,7 +71,7 @@ func TestPeers(t *testing.T) {
 				t.Errorf("%s: %+v", c.Subject, c.Median)
 			}
 		}
-		if !slices.Equal(names, []string{"ws", "chorale"}) || report.Err() != nil {
+		if !slices.Equal(names, []string{"mine", "chorale"}) || report.Err() != nil {
 			t.Errorf("columns %v, %v", names, report.Err())
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
@@ -96,17 +96,20 @@ func TestPeers(t *testing.T) {
 	})
 
 	t.Run("names and paths are read, and others refused", func(t *testing.T) {
-		if p, err := ParsePeer("nats=bin/a=b"); err != nil || p != (Peer{"nats", "bin/a=b"}) {
+		if p, err := ParsePeer("nats=bin/a=b"); err != nil || p != (Peer{Name: "nats", Kind: "nats", Path: "bin/a=b"}) {
 			t.Errorf("%+v, %v", p, err)
 		}
-		for _, text := range []string{"nats", "nats=", "mqtt=bin/x", ""} {
+		if p, err := ParsePeer("mine:ws=bin/x"); err != nil || p != (Peer{Name: "mine", Kind: "ws", Path: "bin/x"}) {
+			t.Errorf("%+v, %v", p, err)
+		}
+		for _, text := range []string{"nats", "nats=", "mqtt=bin/x", "mine:mqtt=bin/x", ":ws=bin/x", "ws:=bin/x", "chorale:ws=bin/x", ""} {
 			if _, err := ParsePeer(text); err == nil || !strings.Contains(err.Error(), "centrifugo") {
 				t.Errorf("%q: error %v", text, err)
 			}
 		}
 		for name := range peerKinds {
-			if !slices.Contains(PeerNames, name) {
-				t.Errorf("%s is not in PeerNames", name)
+			if !slices.Contains(PeerKinds, name) {
+				t.Errorf("%s is not in PeerKinds", name)
 			}
 		}
 	})
