@@ -74,6 +74,7 @@ lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript; 
 	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
 	go vet -trimpath ./... # as the build has it, so that it compiles nothing twice
 	cd bench/postgres-changes && go vet ./...
+	cd bench/transports && go vet ./...
 	cd web && node_modules/.bin/biome check . ../conformance/clients ../bench/compare
 	npm --prefix web run typecheck --workspaces
 	npm --prefix web run packages
@@ -93,6 +94,7 @@ test-go: ## Go tests with the race detector.
 	go test -race ./...
 	go test -run Alloc ./internal/hub ./internal/session # budgets hold without the race detector
 	cd bench/postgres-changes && go test ./... # a module of its own; without PostgreSQL most of it is skipped
+	cd bench/transports && go test ./... # likewise; without the race detector, see its README
 
 .PHONY: test-web
 test-web: $(client) $(react) web/react/compat/react18/$(installed) web/react/compat/next/$(installed) ## Tests of the SDKs and the app, with React 19 and 18, and the types of Next.
