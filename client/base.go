@@ -26,24 +26,30 @@ func (b *base) stage(p recordsPage) {
 	b.pages = append(b.pages, p)
 }
 
-// commit takes the staged pages, and says which records they touched.
-func (b *base) commit() map[string]struct{} {
-	touched := map[string]struct{}{}
+// commit takes the staged pages. It says which records they touched, with what was
+// there before, and whether they were the whole collection.
+func (b *base) commit() (touched map[string]*protocol.Record, whole bool) {
+	touched = map[string]*protocol.Record{}
+	touch := func(id string) {
+		if _, known := touched[id]; !known {
+			touched[id] = b.records[id]
+		}
+	}
 	for _, p := range b.pages {
 		if p.reset {
 			for id := range b.records {
-				touched[id] = struct{}{}
+				touch(id)
 			}
-			b.records, b.loaded = map[string]*protocol.Record{}, true
+			b.records, b.loaded, whole = map[string]*protocol.Record{}, true, true
 		}
 		for _, r := range p.records {
-			touched[r.ID] = struct{}{}
+			touch(r.ID)
 			put(&b.records, r.ID, r)
 		}
 		b.upTo = p.offset
 	}
 	b.pages = nil
-	return touched
+	return touched, whole
 }
 
 // newestTime is the newest time in the staged pages, for the clock.

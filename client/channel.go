@@ -27,7 +27,7 @@ type ChannelOptions struct {
 	Presence    bool
 	Collections []string
 
-	// From resumes from a position of an earlier life, see [ChannelStatus]: messages
+	// From resumes from a position of an earlier life, see [Message.Position]: messages
 	// since then are delivered first, or a [*Resync] says why they cannot be. nil
 	// begins with what comes now. It counts for the claim that joins the channel.
 	From *Position
@@ -57,10 +57,16 @@ type Message struct {
 	Payload  json.RawMessage
 	Binary   []byte
 	IsBinary bool
-	Offset   uint64 // place in the channel's log; 0 for ephemeral messages
+	Epoch    string // of the channel's log; "" for ephemeral messages
+	Offset   uint64 // place in it; 0 for ephemeral messages
 	Replayed bool   // it came from the log, after a reconnect or by Replay
 	Own      bool   // this client has published it
 }
+
+// Position is the message's place, for a program that notes how far it has come
+// and goes on from there in its next life (ChannelOptions.From). It is zero for
+// ephemeral messages.
+func (m *Message) Position() Position { return Position{m.Epoch, m.Offset} }
 
 // Decode reads the payload into v, as [json.Unmarshal] does.
 func (m *Message) Decode(v any) error {
@@ -86,7 +92,8 @@ type Channel struct {
 	// Guarded by Client.mu.
 	streams   map[*Stream[Message]][]string // with the events they want; nil for all
 	diffs     map[*Stream[PresenceDiff]]struct{}
-	takesPart bool // presence was said through this claim
+	records   map[*Stream[RecordDiff]]*kept // with the collection that they are about
+	takesPart bool                          // presence was said through this claim
 	released  bool
 }
 
@@ -120,7 +127,10 @@ func (c *Client) Channel(name string, o *ChannelOptions) (*Channel, error) {
 	default:
 		m.want(o)
 	}
-	ch := &Channel{m: m, self: o.Self, streams: map[*Stream[Message]][]string{}, diffs: map[*Stream[PresenceDiff]]struct{}{}}
+	ch := &Channel{
+		m: m, self: o.Self, streams: map[*Stream[Message]][]string{}, diffs: map[*Stream[PresenceDiff]]struct{}{},
+		records: map[*Stream[RecordDiff]]*kept{},
+	}
 	m.claims[ch] = struct{}{}
 	return ch, nil
 }
@@ -216,8 +226,13 @@ func (ch *Channel) endStreams(err error) {
 	for s := range ch.diffs {
 		s.end(err)
 	}
+	for s, k := range ch.records {
+		delete(k.diffs, s)
+		s.end(err)
+	}
 	clear(ch.streams)
 	clear(ch.diffs)
+	clear(ch.records)
 }
 
 // ---- publishing

@@ -18,9 +18,9 @@ import (
 // Client is a connection to a Chorale server that comes back by itself, and the
 // channels that are joined over it. Its methods may be called concurrently.
 type Client struct {
-	opts    Options
-	address string
-	id      string
+	opts      Options
+	addresses []string // of the nodes' WebSocket endpoints, the one that was given first
+	id        string
 
 	// ctx ends with Close. It is the lifetime of what the client starts.
 	ctx    context.Context
@@ -37,6 +37,7 @@ type Client struct {
 	channels map[string]*membership // by topic
 	events   map[*Stream[Event]]struct{}
 	settled  bell // rings when a write has settled
+	stats    Stats
 }
 
 // Dial connects to the server at an address such as http://127.0.0.1:4000, and
@@ -66,16 +67,20 @@ func New(address string, o *Options) (*Client, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	wsAddress, err := endpoint(address)
-	if err != nil {
-		return nil, err
+	var addresses []string
+	for _, node := range append([]string{address}, opts.Nodes...) {
+		wsAddress, err := endpoint(node)
+		if err != nil {
+			return nil, err
+		}
+		addresses = append(addresses, wsAddress)
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
 	c := &Client{
-		opts: opts, address: wsAddress, id: id.String(), alarms: newAlarms(),
+		opts: opts, addresses: addresses, id: id.String(), alarms: newAlarms(),
 		channels: map[string]*membership{}, events: map[*Stream[Event]]struct{}{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())

@@ -278,6 +278,8 @@ func (deafHost) sendMutation([]byte, func(*protocol.Outcome, *reply)) bool { ret
 func (deafHost) rejoinSoon()                                               {}
 func (deafHost) emit(Event)                                                {}
 func (deafHost) settled()                                                  {}
+func (deafHost) refusal()                                                  {}
+func (deafHost) logEpoch() string                                          { return "" }
 
 // TestConversationsConverge gives what each client was told of records to a store
 // of this package. A record that two of them know at one version is the same for

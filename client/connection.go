@@ -58,6 +58,7 @@ type connection struct {
 	generation int
 	token      string
 	socket     *socket
+	attempts   int // of all sockets: each goes to the next address
 	ref        uint64
 	replies    map[string]func(reply)
 
@@ -108,6 +109,7 @@ func (n *connection) handle(e event) {
 // crossed does what every change of phase entails, whatever caused it.
 func (n *connection) crossed(from, to phase) {
 	if to == open {
+		n.c.stats.Connects++
 		n.set(&n.opening, nil, 0)
 		n.set(&n.stable, func() { n.dispatch(event{kind: evStable}) }, stableAfter)
 		n.scheduleBeat()
@@ -175,9 +177,16 @@ func (n *connection) fetchToken(fresh bool) {
 // tokenFailed hears that a token could not be had, for whatever it was wanted.
 func (n *connection) tokenFailed(err error) { n.dispatch(event{kind: evTokenFailed, err: err}) }
 
+// address is that of the newest attempt; of the first before there was one.
+func (n *connection) address() string {
+	return n.c.addresses[max(n.attempts-1, 0)%len(n.c.addresses)]
+}
+
 func (n *connection) openSocket() {
 	n.generation++
 	generation := n.generation
+	n.attempts++
+	address := n.address()
 	s, ctx := newSocket(n.c.ctx)
 	n.socket = s
 	n.set(&n.opening, func() { n.giveUp("the server did not answer") }, openWithin)
@@ -191,7 +200,7 @@ func (n *connection) openSocket() {
 	}
 	dialer := n.c.opts.dialer(n.token)
 	n.c.wg.Go(func() {
-		s.run(ctx, &dialer, n.c.address, socketHandler{
+		s.run(ctx, &dialer, address, socketHandler{
 			// Open counts from the server's first frame on: a refusal comes as a close
 			// right behind the upgrade (C1).
 			opened: func() { current(func() { n.heartbeat(answerWithin) }) },

@@ -19,7 +19,8 @@
 // [Dial] returns when the client is connected; [New] at once. From then on the
 // client comes back by itself: after a lost socket with full jitter between 0.25
 // and 30 s, after a restart within the window that the server names, after 4290
-// slowly (C1, section 9). A server that is silent for 10 s after a heartbeat,
+// slowly (C1, section 9); where there are several nodes, each time to the next of
+// them. A server that is silent for 10 s after a heartbeat,
 // which goes out every 15 s, counts as lost. Tokens come from a [TokenProvider],
 // and are replaced over the standing connection before they expire (J5). What
 // cannot pass by itself ends the tries and is said by [Status]: [NeedsAuth] and
@@ -37,6 +38,8 @@
 //     writes done to it (R6). A write is sent, unchanged, until its own change
 //     comes back in the ordered stream; its effect is exactly-once (R4). Refusals
 //     and conflicts are data: [Outcome] and [Client.Events].
+//   - [Collection.Diffs] has each applied change of the records once, in the log's
+//     order; after a disconnect, what the records have come to meanwhile (S3).
 //   - Presence and ephemeral messages are lossy.
 //
 // # Concurrency

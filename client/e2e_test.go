@@ -62,7 +62,7 @@ func TestDial(t *testing.T) {
 		for _, c := range []struct {
 			address string
 			o       *client.Options
-		}{{"127.0.0.1:4000", good}, {"http://", good}, {"http://h", nil}, {"http://h", &client.Options{Token: tokensOf("a"), BufferItems: -1}}} {
+		}{{"127.0.0.1:4000", good}, {"http://", good}, {"http://h", nil}, {"http://h", &client.Options{Token: tokensOf("a"), BufferItems: -1}}, {"http://h", &client.Options{Token: tokensOf("a"), Nodes: []string{"h2"}}}} {
 			if _, err := client.Dial(within(t), c.address, c.o); err == nil {
 				t.Errorf("%q with %+v was taken", c.address, c.o)
 			}
@@ -79,6 +79,38 @@ func TestDial(t *testing.T) {
 		defer cancel()
 		if _, err := client.Dial(ctx, "http://127.0.0.1:1", &client.Options{Token: tokensOf("ada")}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
+		}
+	})
+	t.Run("who is lost by one node goes to the next, and after the last to the first", func(t *testing.T) {
+		one, two := newWorld(t), newWorld(t)
+		c, err := client.Dial(within(t), one.url, &client.Options{Token: tokensOf("ada"), Nodes: []string{two.url}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		// Each node of this test has a log of its own, which tells them apart.
+		notes := join(t, c, "interview:1", nil).Collection("notes")
+		settle(t)(notes.Put("n1", map[string]any{"content": "one"}))
+		is := func(ids ...string) {
+			t.Helper()
+			for s := range notes.Watch(within(t)) {
+				if len(s.Records) == len(ids) && (len(ids) == 0 || s.Records[0].ID == ids[0]) {
+					return
+				}
+			}
+			t.Fatalf("%v are not shown: %+v, %+v", ids, notes.Snapshot(), c.Status())
+		}
+		is("n1")
+		one.stop()
+		is()
+		if h, err := notes.History(within(t), "n1", 0); !errors.Is(err, &client.Error{Code: protocol.CodeRecordUnknown}) {
+			t.Errorf("the other node is asked for a history: %+v, %v", h, err)
+		}
+		one.start()
+		two.stop()
+		is("n1")
+		if n := c.Stats().Connects; n != 3 {
+			t.Errorf("connected %d times", n)
 		}
 	})
 	t.Run("paths of proxies are kept, and those of other clients understood", func(t *testing.T) {
@@ -106,7 +138,7 @@ func TestMessages(t *testing.T) {
 				t.Fatal(err)
 			}
 			m, err := all.Next(within(t))
-			if err != nil || m.ID != r.ID || m.Offset != r.Position.Offset || string(m.Payload) != fmt.Sprintf(`{"i":%d}`, i) {
+			if err != nil || m.ID != r.ID || m.Position() != r.Position || string(m.Payload) != fmt.Sprintf(`{"i":%d}`, i) {
 				t.Fatalf("%+v, %v; published as %+v", m, err, r)
 			}
 			if i%2 == 1 {
@@ -142,7 +174,7 @@ func TestMessages(t *testing.T) {
 		adas, bens := join(t, ada, "room:3", nil), join(t, ben, "room:3", nil)
 		sub := bens.Subscribe()
 		must[client.Receipt](t)(adas.Publish(within(t), "cursor", 1, client.Ephemeral()))
-		if m, err := sub.Next(within(t)); err != nil || m.Offset != 0 {
+		if m, err := sub.Next(within(t)); err != nil || m.Position() != (client.Position{}) {
 			t.Errorf("%+v, %v", m, err)
 		}
 		r := must[client.Receipt](t)(adas.PublishBytes(within(t), "pixels", []byte{0, 1, 255}))
@@ -176,10 +208,18 @@ func TestMessages(t *testing.T) {
 			t.Errorf("%+v, %v", m, err)
 		}
 		other := w.dial("cyd")
+		end := ch.Status().Position
 		sub = must[*client.Channel](t)(other.Channel("room:5", &client.ChannelOptions{From: &client.Position{Epoch: "another", Offset: 1}})).Subscribe()
 		_, err := sub.Next(within(t))
-		if missed, ok := errors.AsType[*client.Resync](err); !ok || missed.Reason != client.ResyncEpoch {
-			t.Errorf("%v", err)
+		if missed, ok := errors.AsType[*client.Resync](err); !ok || missed.Reason != client.ResyncEpoch || missed.Position != end {
+			t.Errorf("%v at %+v, want %+v", err, missed, end)
+		}
+		must[client.Receipt](t)(ch.Publish(within(t), "e", 3))
+		if m, err := sub.Next(within(t)); err != nil || m.Offset != end.Offset+1 {
+			t.Errorf("%+v, %v", m, err)
+		}
+		if got, want := [2]client.Stats{late.Stats(), other.Stats()}, [2]client.Stats{{Connects: 1, Joins: 1, Resumes: 1}, {Connects: 1, Joins: 1, Resyncs: 1}}; got != want {
+			t.Errorf("%+v, want %+v", got, want)
 		}
 	})
 	t.Run("[R7] a channel without a rule, or that the rule keeps closed, is refused", func(t *testing.T) {
@@ -372,7 +412,7 @@ func TestRecords(t *testing.T) {
 		if got := text(t, notes.Get("n1")); got != "hi [a b] 2" || notes.Get("n1").Pending != 1 {
 			t.Errorf("at once: %s", got)
 		}
-		if o := settle(t)(m, err); o.Status != client.Applied || o.AsError() != nil {
+		if o := settle(t)(m, err); o.Status != client.Applied || o.AsError() != nil || o.Epoch != adas.Status().Position.Epoch {
 			t.Fatalf("%+v", o)
 		}
 		if r := notes.Get("n1"); r.Pending != 0 || r.Version == 0 || r.CreatedBy != "ada" {

@@ -47,6 +47,9 @@ const (
 type Resync struct {
 	Channel string // "" in the stream of a client's events
 	Reason  ResyncReason
+	// Position is where the stream goes on: what comes after it is not missing. It is
+	// zero with ResyncSlow; then the next message says where it is.
+	Position Position
 }
 
 func (r *Resync) Error() string {

@@ -135,8 +135,11 @@ func (c *Client) someToken(ctx context.Context, refused string) (string, error) 
 	}
 }
 
-// httpAddress is where the server speaks HTTP, without a slash at the end.
+// httpAddress is where the node speaks HTTP that was connected to last, without a
+// slash at the end.
 func (c *Client) httpAddress() string {
-	base, _, _ := strings.Cut(c.address, "/socket/websocket?")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	base, _, _ := strings.Cut(c.conn.address(), "/socket/websocket?")
 	return "http" + strings.TrimPrefix(base, "ws")
 }

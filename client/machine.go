@@ -123,9 +123,14 @@ func fetch(s state, before ...effect) (state, []effect) {
 	return state{phase: fetching, trail: s.trail}, append(before, effect{do: doFetchToken, fresh: s.trail.reauthed})
 }
 
+func rest(t trail, d time.Duration, reason *Error, in input) (state, []effect) {
+	return state{phase: waiting, trail: t, until: in.now.Add(d), reason: reason}, []effect{{do: doWait, wait: d}}
+}
+
+// wait is rest after an attempt that has failed.
 func wait(t trail, d time.Duration, reason *Error, in input) (state, []effect) {
 	t.attempt++
-	return state{phase: waiting, trail: t, until: in.now.Add(d), reason: reason}, []effect{{do: doWait, wait: d}}
+	return rest(t, d, reason, in)
 }
 
 // end makes a cell that closes, after some effects.
@@ -162,7 +167,9 @@ func afterLoss(s state, e event, in input) (state, []effect) {
 		t.reauthed = true
 		return wait(t, time.Duration(in.roll*float64(backoffLeast)), reason, in)
 	case e.code == protocol.CloseRestart:
-		return wait(t, time.Duration(in.roll*float64(drainWindow(e.reason))), reason, in)
+		// No failed attempt: whoever comes a little before the new server does has done
+		// as it was told, and need not wait long.
+		return rest(t, time.Duration(in.roll*float64(drainWindow(e.reason))), reason, in)
 	case e.code == protocol.CloseTooMany, e.code == closeTryLater:
 		return wait(t, backoff(t.attempt, in.roll, slowBase, slowMost), reason, in)
 	default:

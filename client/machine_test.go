@@ -183,6 +183,12 @@ func TestMachine(t *testing.T) {
 			}
 		}
 	})
+	t.Run("who comes back from a restart before the server does waits as after a first failure", func(t *testing.T) {
+		early := play(input{now: epoch, roll: 1}, append(opened(), evs(lost(1012, "drainMs=1000"), evDue, evToken, lost(1006, ""))...)...)
+		if got, want := early.until.Sub(epoch), backoff(0, 1, backoffBase, backoffMost); early.phase != waiting || got != want || early.trail.attempt != 1 {
+			t.Errorf("%s for %v, want %v; attempt %d", early.phase, got, want, early.trail.attempt)
+		}
+	})
 	t.Run("reconnecting cuts a wait short, and asks an open connection whether it is alive", func(t *testing.T) {
 		s := play(calm, append(opened(), lost(1006, ""), event{kind: evReconnect})...)
 		if s.phase != fetching || s.trail.attempt != 1 {

@@ -88,6 +88,12 @@ type membership struct {
 	// position is what the next join resumes from; zero for nothing. It moves while
 	// the channel is live: a catch-up that was cut short is begun again.
 	position Position
+	// log is the epoch that the newest join is of, and resumed whether that went on
+	// where the one before it ended.
+	log     string
+	resumed bool
+	// isOneLog is true as long as all joins were of one epoch.
+	isOneLog bool
 	// delivered is the highest offset that was handed on, so that what comes again
 	// with the next catch-up is not.
 	delivered  uint64
@@ -102,7 +108,7 @@ func newMembership(c *Client, name string, o *ChannelOptions) *membership {
 	m := &membership{
 		c: c, name: name, topic: protocol.TopicPrefix + name, isPrivate: !o.Public,
 		claims: map[*Channel]struct{}{}, state: Joining,
-		own: newRecent(idsKept), seen: newRecent(idsKept),
+		own: newRecent(idsKept), seen: newRecent(idsKept), isOneLog: true,
 		replay: o.Replay, clientID: c.id, limits: limits{protocol.MaxRecordBytes, protocol.MaxFrameBytes},
 	}
 	if o.From != nil {
@@ -248,14 +254,15 @@ func (m *membership) answered(r reply) {
 		m.retry(asError(err, CodeProtocol), false)
 		return
 	}
-	m.joined = true
+	m.isOneLog = m.isOneLog && (m.log == "" || m.log == j.Epoch)
+	m.joined, m.log, m.resumed = true, j.Epoch, j.Resumed
 	m.subject, m.limits = j.Subject, j.limits
 	m.clockAhead = time.Duration(j.Now-time.Now().UnixMilli()) * time.Millisecond
 	if !j.Resumed {
 		m.delivered = 0 // what follows is counted anew
 		if m.position.Epoch != "" {
 			m.position = Position{}
-			m.resync(resyncReason(j.Reason))
+			m.resync(resyncReason(j.Reason), Position{j.Epoch, j.Offset})
 		}
 	}
 	if held := m.c.tokens.held.token; held != "" && held != m.token {
@@ -274,6 +281,7 @@ func resyncReason(reason string) ResyncReason {
 
 func (m *membership) refused(e *Error) {
 	if e.Retryable || tokenCode.MatchString(e.Code) {
+		m.c.stats.Refusals++
 		m.retry(e, !e.Retryable)
 		return
 	}
@@ -426,6 +434,8 @@ func (m *membership) sendMutation(payload []byte, onReply func(*protocol.Outcome
 
 func (m *membership) client() string      { return m.clientID }
 func (m *membership) seenOffset() uint64  { return m.position.Offset }
+func (m *membership) logEpoch() string    { return m.log }
+func (m *membership) refusal()            { m.c.stats.Refusals++ }
 func (m *membership) author() string      { return m.subject }
 func (m *membership) bounds() limits      { return m.limits }
 func (m *membership) emit(e Event)        { m.c.emit(e) }
@@ -492,7 +502,7 @@ func (m *membership) onFrame(f *protocol.Frame) error {
 	case protocol.EventChange:
 		change, err := decodeChange(f.Payload)
 		if err == nil {
-			m.advance(change.Offset)
+			m.repeated(!m.advance(change.Offset) && m.live)
 			m.records.onChange(change)
 		}
 		return err
@@ -508,20 +518,33 @@ func (m *membership) onBroadcast(f *protocol.Frame) error {
 		return err
 	}
 	if w.offset > 0 && !m.advance(w.offset) {
-		return nil // twice
+		m.repeated(m.live)
+		return nil
 	}
 	// A publisher that got no answer publishes again, perhaps into another epoch.
 	if w.offset > 0 && w.id != "" && !m.seen.add(w.id) {
+		m.repeated(m.isOneLog)
 		return nil
 	}
 	message := Message{
 		ID: w.id, Channel: m.name, Event: w.event, Payload: w.payload, Binary: w.binary, IsBinary: w.isBinary,
 		Offset: w.offset, Replayed: w.replayed, Own: w.id != "" && m.own.has(w.id),
 	}
+	if w.offset > 0 {
+		message.Epoch = m.log
+	}
 	for claim := range m.claims {
 		claim.handOn(message)
 	}
 	return nil
+}
+
+// repeated counts what came a second time, unless there is a reason: a catch-up
+// that was cut short and begun again, or a log that goes on as another one.
+func (m *membership) repeated(isOdd bool) {
+	if isOdd {
+		m.c.stats.Repeats++
+	}
 }
 
 // advance says whether an offset is new.
@@ -544,6 +567,10 @@ func (m *membership) onSynced(payload []byte) error {
 	m.delivered = max(m.delivered, s.Offset)
 	m.position = Position{s.Epoch, m.delivered}
 	m.live, m.attempt = true, 0
+	m.c.stats.Joins++
+	if m.resumed {
+		m.c.stats.Resumes++
+	}
 	m.records.onSynced(s)
 	m.synced = true
 	m.show(Joined, nil)
@@ -552,9 +579,10 @@ func (m *membership) onSynced(payload []byte) error {
 	return nil
 }
 
-// resync tells everybody who reads messages that some were missed.
-func (m *membership) resync(reason ResyncReason) {
-	missed := &Resync{Channel: m.name, Reason: reason}
+// resync tells everybody who reads messages that some were missed, up to at.
+func (m *membership) resync(reason ResyncReason, at Position) {
+	m.c.stats.Resyncs++
+	missed := &Resync{Channel: m.name, Reason: reason, Position: at}
 	for claim := range m.claims {
 		claim.resync(missed)
 	}

@@ -113,6 +113,8 @@ func (c *modelClient) stopAlarm(*alarm)   {}
 func (c *modelClient) rejoinSoon()        {}
 func (c *modelClient) emit(Event)         {}
 func (c *modelClient) settled()           {}
+func (c *modelClient) refusal()           {}
+func (c *modelClient) logEpoch() string   { return fmt.Sprint(c.epoch) }
 func (c *modelClient) renewClient() {
 	c.ids++
 	c.id = fmt.Sprintf("%s-%d", c.id[:1], c.ids)

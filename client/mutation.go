@@ -21,7 +21,8 @@ const (
 // Outcome is what became of a write. A refusal is data like any other end.
 type Outcome struct {
 	Status protocol.Status
-	Offset uint64   // of its entry in the channel's log; 0 when it has none
+	Epoch  string   // of the channel's log; "" when it has no entry there
+	Offset uint64   // of its entry; 0 when it has none
 	Lost   []string // fields and sets of which something lost to a newer write
 	Err    *Error   // why; nil unless Status is Exists, Gone or Rejected
 	// Current is the record as the server has it, where that helps.

@@ -68,6 +68,11 @@ type Options struct {
 	// Token provides tokens.
 	Token TokenProvider
 
+	// Nodes are addresses of further nodes of the same cluster, for where nothing
+	// stands in front of it. After a connection that was lost, and after an attempt
+	// that failed, the next one is tried, and after the last the first again.
+	Nodes []string
+
 	// BufferItems and BufferBytes bound what waits in one [Stream] for its
 	// reader: how many items, and how many bytes of payload. 0 means 4,096 and
 	// 8 MiB. A single item is taken however large it is.

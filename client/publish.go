@@ -125,6 +125,7 @@ func (q *publishQueue) answered(p *publish, r reply) {
 		return
 	}
 	if r.err != nil && r.err.Retryable {
+		q.m.c.stats.Refusals++
 		// All that follow wait as well, or they would overtake it.
 		for _, later := range q.waiting[at:] {
 			later.sent = false

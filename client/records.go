@@ -17,6 +17,7 @@ const recordMargin = 512
 type storeHost interface {
 	client() string     // the client id that the channel was joined with
 	renewClient()       // takes another one, and joins again: the server has forgotten the old one
+	logEpoch() string   // of the log that was joined last
 	seenOffset() uint64 // the highest offset of this channel that was seen, for base
 	author() string     // the token's sub, known from the first join on
 	serverNow() int64   // Unix ms, as well as this client knows it
@@ -30,6 +31,7 @@ type storeHost interface {
 	rejoinSoon() // the set of collections has grown
 	emit(Event)
 	settled() // fewer writes are pending
+	refusal() // a write was refused for the moment
 }
 
 // A recordStore has the collections of one channel, and this client's unsettled
@@ -55,6 +57,8 @@ type kept struct {
 	base base
 	own  ownFields
 	view view
+	// diffs are the streams that hear of what was told.
+	diffs map[*Stream[RecordDiff]]struct{}
 }
 
 func newRecordStore(channel string, host storeHost) *recordStore {
@@ -79,7 +83,7 @@ func (s *recordStore) loaded() []string {
 func (s *recordStore) keep(name string) *kept {
 	k := s.collections[name]
 	if k == nil {
-		k = &kept{name: name, own: ownFields{}}
+		k = &kept{name: name, own: ownFields{}, diffs: map[*Stream[RecordDiff]]struct{}{}}
 		k.view = view{s: s, k: k, shown: map[string]*Record{}}
 		s.collections[name] = k
 		s.host.rejoinSoon()
@@ -102,6 +106,7 @@ func (s *recordStore) onChange(c *protocol.Change) {
 	if k != nil && c.Status == protocol.StatusApplied {
 		if before, after = k.base.apply(c); after != nil {
 			s.clock.receive(newestStamp(after).Time())
+			k.tellChange(s.host.logEpoch(), c, after)
 		}
 	}
 	if e := s.entryOf(c); e != nil {
@@ -128,8 +133,12 @@ func (s *recordStore) onSynced(synced *protocol.Synced) {
 	for _, k := range s.collections {
 		s.clock.receive(k.base.newestTime())
 		wasLoaded := k.base.loaded
-		for id := range k.base.commit() {
+		touched, whole := k.base.commit()
+		for id := range touched {
 			k.view.refresh(id)
+		}
+		if whole || len(touched) > 0 {
+			k.tellLoaded(s.host.logEpoch(), touched)
 		}
 		if !wasLoaded && k.base.loaded {
 			k.view.changed.ring()
@@ -195,6 +204,9 @@ func (s *recordStore) settleByAnswer(e *entry) {
 
 func (s *recordStore) settleBy(e *entry, o Outcome, lost []string, before *protocol.Record) {
 	w, k := e.write, s.collections[e.write.Collection]
+	if o.Offset > 0 {
+		o.Epoch = s.host.logEpoch()
+	}
 	rec := k.base.records[w.Record]
 	if o.Status == Applied && rec != nil {
 		k.own.note(rec, w, o.Offset, s.host.client())

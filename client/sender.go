@@ -102,6 +102,7 @@ func (d *sender) onRefusal(e *entry, r *reply, sent int) {
 	case code == protocol.CodeClientUnknown:
 		d.onOutOfOrder(n, 1, r.err, sent)
 	case r.err.Retryable:
+		d.s.host.refusal()
 		d.wait(r.err.RetryAfter)
 	default:
 		if code == protocol.CodeForbiddenClient {

@@ -412,6 +412,58 @@ func TestJoins(t *testing.T) {
 			}
 		})
 	})
+	t.Run("[R4] what comes twice is handed on once, and counted", func(t *testing.T) {
+		bubble(t, Options{}, func(t *testing.T, s *fakeServer, c *Client) {
+			ch := mustJoin(t, c, "room", &ChannelOptions{Collections: []string{"notes"}})
+			messages, changes := ch.Subscribe(), ch.Collection("notes").Diffs()
+			say := func(p *peer, offset int, id string) {
+				p.send("", "", "realtime:room", protocol.EventBroadcast, fmt.Sprintf(`{"type":"broadcast","event":"e","payload":1,"meta":{"id":%q,"offset":%d}}`, id, offset))
+			}
+			put := func(p *peer, offset int) {
+				p.send("", "", "realtime:room", protocol.EventChange, fmt.Sprintf(`{"offset":%d,"collection":"notes","record":"r","op":"put","status":"applied","client":"x","n":1,"id":"m1","by":"ben","state":{"id":"r","version":%d,"fields":{},"stamps":{}}}`, offset, offset))
+			}
+			for _, id := range []string{"a", "a"} { // the same place
+				say(s.current(), 1, id)
+			}
+			say(s.current(), 2, "a") // another place for the same message
+			put(s.current(), 3)
+			put(s.current(), 3)
+			synctest.Wait()
+			if n := c.Stats().Repeats; n != 3 {
+				t.Errorf("%d counted", n)
+			}
+			// A catch-up that is cut short is begun again.
+			n := 0
+			s.setHook(func(p *peer, f *protocol.Frame) bool {
+				if f.Event != protocol.EventJoin {
+					return false
+				}
+				p.ok(f, `{"chorale":{"v":1,"epoch":"e1","offset":4,"resumed":true,"limits":{}}}`)
+				say(p, 4, "b")
+				if n++; n == 1 {
+					p.close(1001, "")
+				} else {
+					p.send("", "", f.Topic, protocol.EventSynced, `{"epoch":"e1","offset":4,"last":0,"outcomes":[]}`)
+				}
+				return true
+			})
+			s.current().close(1001, "")
+			time.Sleep(time.Minute)
+			for _, want := range []string{"a", "b"} {
+				if m, err := messages.Next(t.Context()); err != nil || m.ID != want {
+					t.Errorf("%+v, %v; want %s", m, err, want)
+				}
+			}
+			for _, isLoaded := range []bool{true, false} {
+				if d, err := changes.Next(t.Context()); err != nil || d.Loaded != isLoaded {
+					t.Errorf("%+v, %v", d, err)
+				}
+			}
+			if got, want := c.Stats(), (Stats{Connects: 3, Joins: 2, Resumes: 1, Repeats: 3}); got != want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		})
+	})
 	t.Run("claims share a membership, which ends with the last of them", func(t *testing.T) {
 		bubble(t, Options{}, func(t *testing.T, s *fakeServer, c *Client) {
 			one, two := mustJoin(t, c, "room", nil), mustJoin(t, c, "room", nil)
