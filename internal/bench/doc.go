@@ -10,9 +10,15 @@
 // the same generator in the same run, because on a shared machine only their
 // ratio is worth quoting.
 //
-// The generator speaks frames itself, as the package client does for programs. What
-// that does for them (order, retries, records, streams) would be measured along, on
-// the cores that the server needs; and no other server could be driven by it.
+// Where servers are measured, the generator speaks frames itself. What the package
+// client does for programs (order, retries, records, streams) would be measured
+// along, on the cores that the server needs; and no other server could be driven by
+// it.
+//
+// Where it is asked what client and server promise together, the members are
+// programs that use the package client, as anybody's: in Order and Reconnect.
+// Who compares in the end speaks frames: what a client puts right without a word,
+// such as a message that stands in the log twice, that one sees.
 //
 // # How it measures
 //
@@ -30,11 +36,13 @@
 //   - Each push carries its writer and a sequence number. What does not arrive is
 //     lost; what arrives behind a later push of its writer, twice, or with an offset
 //     that does not rise, is out of order (R1). Either makes [Report.Err] an error.
-//   - Order and Reconnect use clients that lose their connections, resume, and send
-//     again what was not acknowledged. What each of them sees is compared with what
-//     was acknowledged, with what the others saw, and with what a newcomer is told:
-//     a gap that nobody was told of is a loss (R3), a write at two offsets a
-//     duplicate (R4), an offset with two writes disorder (R1).
+//   - Order and Reconnect are about clients that lose their connections, resume, and
+//     send again what was not acknowledged. What each of them tells its program is
+//     compared with what was acknowledged, with what the others were told, and with
+//     what a newcomer is: a gap that nobody was told of is a loss (R3), a write at
+//     two offsets, or one that a client was sent twice and had to drop, a duplicate
+//     (R4), an offset with two writes disorder (R1). What Reconnect takes has the
+//     waits of the client in it, and the program's being woken.
 //   - The server's CPU time and resident memory are the kernel's figures (/proc);
 //     where there are none they are left out.
 //   - Several runs are reported by the median of each figure; errors, losses and

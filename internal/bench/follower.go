@@ -2,20 +2,21 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/chorale-rt/chorale/protocol"
+	"github.com/chorale-rt/chorale/client"
 )
 
-// A follower is a member of one channel who comes back: whenever its connection
-// ends it resumes, at the next node if there are several, and sends again what
-// was not acknowledged. It holds the server to what it was told.
+// A follower is a member of one channel who comes back: a program with a
+// [client.Client] of its own, at the next node after each loss if there are
+// several. It holds server and client to what they tell a program.
 //
 // run owns it. The methods that say what it saw may be called from anywhere.
 type follower struct {
@@ -23,68 +24,144 @@ type follower struct {
 	ledger *ledger
 	seat   seat
 	who    string
-	client string // client id of its mutations
-	outbox *outbox
+	conn   *client.Client
+	room   *client.Channel
+	notes  *client.Collection // nil where there are no records
 
-	visits  atomic.Int64 // how often it was up to date
-	backAt  atomic.Int64 // when it was so last, on the group's clock
-	isLive  atomic.Bool
-	highest atomic.Uint64 // highest offset seen, for mutations
+	messagesIn *client.Stream[client.Message]
+	changesIn  *client.Stream[client.RecordDiff] // nil where there are no records
+	unanswered chan struct{}                     // holds one for each write without an outcome
+
+	visits atomic.Int64 // how often it was up to date
+	backAt atomic.Int64 // when it was so last, on the group's clock
+	wire   atomic.Pointer[net.Conn]
 
 	mu       sync.Mutex // guards the following
-	position place
-	messages *witness   // open
-	changes  *witness   // open while live
-	closed   []*witness // what was seen before gaps that the server told of
-	records  map[string]fields
+	messages *witness
+	changes  *witness
+	closed   []*witness // what was seen before gaps that were told of
 }
 
-// A place is a position in a channel's log; without an epoch it is none yet.
-type place struct {
-	Epoch  string `json:"epoch"`
-	Offset uint64 `json:"offset"`
+// window is how many writes of one follower may wait. Beyond it the follower
+// waits too: an outage should not end in a flood.
+const window = 32
+
+// newFollower makes the follower of a seat, which begins to connect at once.
+func (g *group) newFollower(l *ledger, s seat) (*follower, error) {
+	f := &follower{
+		group: g, ledger: l, seat: s, unanswered: make(chan struct{}, window),
+		who: fmt.Sprintf("member %d of %s", s.index, l.topic),
+	}
+	nodes := g.subject.nodesOf(s)
+	o := &client.Options{Token: g.subject.provider(s), Nodes: nodes[1:], Logger: g.complaints, BufferItems: plenty, BufferBytes: plenty}
+	if g.awayEvery > 0 {
+		o.DialContext = f.dial
+	}
+	conn, err := client.New(nodes[0], o)
+	if err != nil {
+		return nil, err
+	}
+	f.conn = conn
+	if err := f.claim(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
-// A refusedError is a join that was refused for the moment.
-type refusedError struct {
-	fault protocol.Error
-	after time.Duration // 0: the server did not say
+// plenty is more than may wait in a stream: a generator that is too slow for what
+// it reads shows in its CPU time, and not as a gap.
+const plenty = 1 << 30
+
+// claim asks for the channel, and for all that is said there.
+func (f *follower) claim() error {
+	o := &client.ChannelOptions{Public: !f.group.durable, Self: true}
+	if f.group.durable {
+		o.Collections = []string{notesCollection}
+	}
+	room, err := f.conn.Channel(f.ledger.channel(), o)
+	if err != nil {
+		return err
+	}
+	f.room, f.messagesIn = room, room.Subscribe()
+	if f.group.durable {
+		f.notes = room.Collection(notesCollection)
+		f.changesIn = f.notes.Diffs()
+	}
+	return nil
 }
 
-func (e *refusedError) Error() string { return "refused for the moment: " + e.fault.Error() }
+// dial opens a connection that cut can find.
+func (f *follower) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, address)
+	if err == nil {
+		f.wire.Store(&c)
+	}
+	return c, err
+}
 
-// errBroken ends a follower: there is no use in coming back.
-var errBroken = errors.New("refused for good")
+// cut ends the connection without a word, as networks do it.
+func (f *follower) cut() {
+	if c := f.wire.Load(); c != nil {
+		(*c).Close()
+	}
+}
 
-// errLeft is why a connection ended that the follower gave up by itself.
-var errLeft = errors.New("left by itself")
-
-// run comes and comes back until ctx ends or the server refuses for good.
+// run follows until ctx ends.
 func (f *follower) run(ctx context.Context) {
-	node, attempt := f.seat.channel+f.seat.index, 0
+	defer f.conn.Close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.hearMessages(ctx) })
+	if f.changesIn != nil {
+		wg.Go(func() { f.hearChanges(ctx) })
+	}
+	if f.group.awayEvery > 0 {
+		wg.Go(func() { f.roam(ctx) })
+	}
+	for s := range f.room.Watch(ctx) {
+		switch s.State {
+		case client.Joined:
+			f.joined(s.Position)
+		case client.Refused, client.Left:
+			f.group.verdict.found(failed, "%s: %v", f.who, s.Err)
+			return
+		}
+	}
+}
+
+// joined hears that what the server had is here. States are newest-wins, so the
+// client's own count says whether this is one more time.
+func (f *follower) joined(at client.Position) {
+	now, joins := f.group.now(), f.conn.Stats().Joins
+	if joins == f.visits.Load() {
+		return
+	}
+	f.mu.Lock()
+	if f.messages == nil { // nobody writes before all have joined
+		f.messages = &witness{who: f.who, epoch: at.Epoch, kind: message, from: at.Offset}
+	}
+	f.mu.Unlock()
+	f.backAt.Store(now)
+	f.visits.Store(joins)
+}
+
+// roam leaves now and then without a word, and comes back before long. Who does
+// that does not wait for as long as a client does by itself after so many
+// connections that did not last.
+func (f *follower) roam(ctx context.Context) {
+	const impatience = time.Second
 	for ctx.Err() == nil {
-		before := f.visits.Load()
-		err := f.visit(ctx, node)
-		if ctx.Err() != nil {
-			return
+		pause(ctx, time.Duration(rand.ExpFloat64()*float64(f.group.awayEvery)))
+		if f.group.restless.Load() {
+			f.cut()
+			pause(ctx, time.Duration(rand.Int64N(int64(f.group.awayEvery)/4+1)))
 		}
-		if errors.Is(err, errBroken) {
-			f.group.verdict.found(failed, "%s: %v", f.who, err)
-			return
+		for ctx.Err() == nil && f.conn.Status().State != client.Connected {
+			f.conn.Reconnect()
+			pause(ctx, impatience)
 		}
-		if f.visits.Load() > before {
-			attempt = 0
-			f.group.reconnects.Add(1)
-		}
-		wait, failure := waitAfter(err, attempt, rand.Float64())
-		if errors.Is(err, errLeft) {
-			wait, failure = time.Duration(rand.Int64N(int64(f.group.awayEvery)/4+1)), false
-		}
-		if failure {
-			attempt++
-		}
-		node++
-		pause(ctx, wait)
 	}
 }
 
@@ -98,370 +175,156 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// silence is how long a server may say nothing: it pings every 25 s.
-const silence = 60 * time.Second
-
-// visit is one connection: connect, join, and take what comes until it ends.
-func (f *follower) visit(ctx context.Context, node int) error {
-	address, err := f.group.subject.addressAt(f.seat, node)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errBroken, err)
+func (f *follower) hearMessages(ctx context.Context) {
+	for m, err := range f.messagesIn.All(ctx) {
+		if gap, ok := errors.AsType[*client.Resync](err); ok {
+			f.missed(gap)
+			continue
+		}
+		f.delivered(&m)
 	}
-	sock, err := dialSocket(ctx, address)
-	if err != nil {
-		return err
-	}
-	defer f.end()
-	defer sock.conn.Close() // without a word, as networks do it
-	defer context.AfterFunc(ctx, func() { sock.conn.Close() })()
-	var left atomic.Bool
-	if f.group.awayEvery > 0 {
-		after := time.Duration(rand.ExpFloat64() * float64(f.group.awayEvery))
-		away := time.AfterFunc(after, func() {
-			if f.group.restless.Load() {
-				left.Store(true)
-				sock.conn.Close()
-			}
-		})
-		defer away.Stop()
-	}
-	if err := sock.send(f.join()); err != nil {
-		return err
-	}
-	err = f.listen(sock)
-	if left.Load() {
-		return errLeft
-	}
-	return err
 }
 
-// join is the frame that asks for everything since the follower's position.
-func (f *follower) join() []byte {
+// missed hears that the messages have a gap.
+func (f *follower) missed(gap *client.Resync) {
+	f.group.resync(string(gap.Reason))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	resume := ""
-	if f.position.Epoch != "" {
-		resume = fmt.Sprintf(`,"resume":{"epoch":%q,"offset":%d}`, f.position.Epoch, f.position.Offset)
-	}
-	return frame("join", f.ledger.topic, protocol.EventJoin, f.group.joinConfig(`"client":"`+f.client+`"`+resume, ""))
+	f.messages.close()
+	f.closed = append(f.closed, f.messages)
+	f.messages = &witness{who: f.who, epoch: gap.Position.Epoch, kind: message, from: gap.Position.Offset}
 }
 
-// listen takes frames until the connection ends.
-func (f *follower) listen(sock *socket) error {
-	for {
-		if err := sock.conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
-			return err
-		}
-		data, err := sock.read()
-		if err != nil {
-			return err
-		}
-		m, err := protocol.DecodeText(protocol.V2, data)
-		if err != nil {
-			return fmt.Errorf("%w: %w", errBroken, err)
-		}
-		if err := f.take(sock, &m); err != nil {
-			return err
-		}
-	}
-}
-
-// take handles one frame. An error ends the connection.
-func (f *follower) take(sock *socket, m *protocol.Frame) error {
-	switch m.Event {
-	case protocol.EventReply:
-		if m.Ref == "join" {
-			return f.joined(m.Payload)
-		}
-		return f.answered(m.Ref, m.Payload)
-	case protocol.EventBroadcast:
-		return f.delivered(m.Payload)
-	case protocol.EventChange:
-		return f.changed(m.Payload)
-	case protocol.EventRecords:
-		return f.loaded(m.Payload)
-	case protocol.EventSynced:
-		return f.synced(sock, m.Payload)
-	case protocol.EventError:
-		var fault protocol.Error
-		_ = json.Unmarshal(m.Payload, &fault) // without a reason it is an error all the same
-		return &refusedError{fault: fault, after: time.Duration(fault.RetryAfterMs) * time.Millisecond}
-	case protocol.EventClose:
-		return fmt.Errorf("%w: the channel was closed", errBroken)
-	}
-	return nil
-}
-
-// A reply is the payload of phx_reply.
-type reply struct {
-	Status   string          `json:"status"`
-	Response json.RawMessage `json:"response"`
-}
-
-// fault is what an error reply says.
-func (r *reply) fault() protocol.Error {
-	var e struct {
-		protocol.Error
-		Reason string `json:"reason"`
-	}
-	_ = json.Unmarshal(r.Response, &e) // without a code it is an error all the same
-	e.Error.Message = e.Reason
-	return e.Error
-}
-
-func (f *follower) joined(payload []byte) error {
-	var r reply
-	var response struct {
-		Chorale *protocol.JoinReply `json:"chorale"`
-	}
-	if err := json.Unmarshal(payload, &r); err != nil {
-		return fmt.Errorf("%w: %w", errBroken, err)
-	}
-	if r.Status != "ok" {
-		fault := r.fault()
-		if fault.Retryable {
-			f.group.refused.Add(1)
-			return &refusedError{fault: fault, after: time.Duration(fault.RetryAfterMs) * time.Millisecond}
-		}
-		return fmt.Errorf("%w: join: %s", errBroken, payload)
-	}
-	if err := json.Unmarshal(r.Response, &response); err != nil || response.Chorale == nil {
-		return fmt.Errorf("%w: a join's reply without a position: %s", errBroken, payload)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.begin(response.Chorale)
-	return nil
-}
-
-// begin opens the witnesses of a visit. Call it with mu held.
-func (f *follower) begin(at *protocol.JoinReply) {
-	switch {
-	case f.position.Epoch == "":
-	case at.Resumed && at.Epoch != f.position.Epoch:
-		f.group.verdict.found(failed, "%s: resumed in epoch %s a log of epoch %s", f.who, at.Epoch, f.position.Epoch)
-	case at.Resumed:
-		f.group.resumed.Add(1)
-	default:
-		f.group.resync(at.Reason)
-	}
-	if f.messages == nil || !at.Resumed {
-		if f.messages != nil {
-			f.messages.close()
-			f.closed = append(f.closed, f.messages)
-		}
-		f.messages = &witness{who: f.who, epoch: at.Epoch, kind: message, from: at.Offset}
-	}
-	f.changes = &witness{who: f.who, epoch: at.Epoch, kind: change, from: at.Offset}
-}
-
-func (f *follower) delivered(payload []byte) error {
-	var d struct {
-		Meta struct {
-			ID     string `json:"id"`
-			Offset uint64 `json:"offset"`
-		} `json:"meta"`
-	}
-	if err := json.Unmarshal(payload, &d); err != nil {
-		return fmt.Errorf("%w: %w", errBroken, err)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.messages == nil {
-		return fmt.Errorf("%w: a message before the join's reply", errBroken)
-	}
-	f.ledger.note(f.who, f.messages.epoch, d.Meta.Offset, d.Meta.ID, message)
-	f.messages.see(d.Meta.Offset, f.ledger)
-	f.advance(d.Meta.Offset)
+func (f *follower) delivered(m *client.Message) {
 	f.group.deliveries.Add(1)
-	return nil
-}
-
-func (f *follower) changed(payload []byte) error {
-	var c protocol.Change
-	if err := json.Unmarshal(payload, &c); err != nil {
-		return fmt.Errorf("%w: %w", errBroken, err)
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.changes == nil {
-		return fmt.Errorf("%w: a change before the join's reply", errBroken)
-	}
-	k := outcome
-	if c.Status == protocol.StatusApplied {
-		k = change
-		f.changes.see(c.Offset, f.ledger)
-		f.fold(&c)
-	}
-	f.ledger.note(f.who, f.changes.epoch, c.Offset, mutationName(c.Client, c.N), k)
-	f.advance(c.Offset)
-	f.group.deliveries.Add(1)
-	return nil
-}
-
-// fold makes a change part of the records (M7). Call it with mu held.
-func (f *follower) fold(c *protocol.Change) {
-	if c.State != nil {
-		f.records[c.Record] = c.State.Fields
+	if f.messages == nil || m.Epoch != f.messages.epoch {
+		f.group.verdict.found(failed, "%s: a message of epoch %s, of which nothing was said", f.who, m.Epoch)
 		return
 	}
-	if f.records[c.Record] == nil {
-		f.records[c.Record] = make(fields)
-	}
-	for name, value := range c.Fields {
-		f.records[c.Record][name] = value
-	}
+	f.ledger.note(f.who, m.Epoch, m.Offset, m.ID, message)
+	f.messages.see(m.Offset, f.ledger)
 }
 
-func (f *follower) loaded(payload []byte) error {
-	var page protocol.RecordsPage
-	if err := json.Unmarshal(payload, &page); err != nil {
-		return fmt.Errorf("%w: %w", errBroken, err)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.changes == nil {
-		return fmt.Errorf("%w: records before the join's reply", errBroken)
-	}
-	f.changes.from = max(f.changes.from, page.Offset)
-	return takePage(f.records, &page)
-}
-
-// takePage makes a page part of the records.
-func takePage(records map[string]fields, page *protocol.RecordsPage) error {
-	if page.Reset {
-		clear(records)
-	}
-	for _, raw := range page.Records {
-		var r protocol.Record
-		if err := json.Unmarshal(raw, &r); err != nil {
-			return fmt.Errorf("%w: %w", errBroken, err)
+func (f *follower) hearChanges(ctx context.Context) {
+	for d, err := range f.changesIn.All(ctx) {
+		switch {
+		case err != nil:
+			f.group.verdict.found(failed, "%s: %v", f.who, err)
+		case d.Loaded:
+			f.loaded(d.Position)
+		default:
+			f.changed(&d)
 		}
-		records[r.ID] = r.Fields
-	}
-	return nil
-}
-
-// synced ends the catch-up: what waits goes out.
-func (f *follower) synced(sock *socket, payload []byte) error {
-	var s protocol.Synced
-	if err := json.Unmarshal(payload, &s); err != nil {
-		return fmt.Errorf("%w: %w", errBroken, err)
-	}
-	f.mu.Lock()
-	f.position.Epoch = f.changes.epoch
-	f.position.Offset = max(s.Offset, f.messages.last())
-	f.highest.Store(f.position.Offset)
-	f.mu.Unlock()
-	f.outbox.connect(sock)
-	f.backAt.Store(f.group.now())
-	f.visits.Add(1)
-	f.isLive.Store(true)
-	return nil
-}
-
-// advance moves the position. In a log that is new to the follower there is none
-// before synced: its records are not loaded. Call it with mu held.
-func (f *follower) advance(offset uint64) {
-	if f.position.Epoch == f.messages.epoch {
-		f.position.Offset = max(f.position.Offset, offset)
-		f.highest.Store(f.position.Offset)
 	}
 }
 
-// end closes what a visit promised.
-func (f *follower) end() {
-	f.isLive.Store(false)
-	f.outbox.disconnect()
+// loaded hears that the records were loaded, up to a position: what happened
+// before was not told change by change.
+func (f *follower) loaded(at client.Position) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.changes != nil {
 		f.changes.close()
 		f.closed = append(f.closed, f.changes)
-		f.changes = nil
 	}
+	f.changes = &witness{who: f.who, epoch: at.Epoch, kind: change, from: at.Offset}
 }
 
-// answered settles a write.
-func (f *follower) answered(ref string, payload []byte) error {
-	var r reply
-	if err := json.Unmarshal(payload, &r); err != nil {
-		return fmt.Errorf("%w: %w", errBroken, err)
-	}
-	if r.Status != "ok" {
-		return f.turnedDown(ref, &r)
-	}
-	p := f.outbox.settle(ref)
-	if p == nil {
-		return nil // a repeat's answer; the first one settled it
-	}
-	var o protocol.Outcome
-	if err := json.Unmarshal(r.Response, &o); err != nil {
-		return fmt.Errorf("%w: %w", errBroken, err)
-	}
-	k := message
-	switch {
-	case p.mutation && o.Status == protocol.StatusApplied:
-		k = change
-	case p.mutation:
-		k = outcome
-	}
+func (f *follower) changed(d *client.RecordDiff) {
+	f.group.deliveries.Add(1)
 	f.mu.Lock()
-	epoch := f.messages.epoch
-	f.mu.Unlock()
-	f.ledger.acknowledge(f.who, epoch, o.Offset, p.write, k)
-	f.group.acknowledged(p.due)
-	return nil
+	defer f.mu.Unlock()
+	if f.changes == nil || d.Position.Epoch != f.changes.epoch {
+		f.group.verdict.found(failed, "%s: a change of epoch %s, whose records were not loaded", f.who, d.Position.Epoch)
+		return
+	}
+	f.ledger.note(f.who, d.Position.Epoch, d.Position.Offset, d.Mutation, change)
+	f.changes.see(d.Position.Offset, f.ledger)
 }
 
-// turnedDown keeps a write that was refused for the moment; any other refusal is
-// a fault, because nothing is pushed that the rules do not allow.
-func (f *follower) turnedDown(ref string, r *reply) error {
-	fault := r.fault()
-	if !fault.Retryable {
-		f.outbox.settle(ref)
-		f.group.verdict.found(failed, "%s: a write was refused: %s", f.who, r.Response)
-		return nil
+// publish makes one message, which was due then, and waits for its receipt.
+func (f *follower) publish(ctx context.Context, id string, due time.Time) {
+	receipt, err := f.room.Publish(ctx, "note", map[string]string{"text": f.group.text}, client.WithID(id))
+	if err != nil {
+		f.refused(ctx, err)
+		return
 	}
-	f.group.refused.Add(1)
-	after := time.Duration(fault.RetryAfterMs) * time.Millisecond
-	if after <= 0 {
-		after = waitLeast
+	f.acknowledged(receipt.Position, id, message, due)
+}
+
+// follow waits for the outcome of a mutation that was due then.
+func (f *follower) follow(ctx context.Context, m *client.Mutation, due time.Time) {
+	o, err := m.Wait(ctx)
+	if err != nil {
+		f.refused(ctx, err)
+		return
 	}
-	f.outbox.refuse(ref, after)
-	return nil
+	k := outcome
+	switch o.Status {
+	case client.Applied:
+		k = change
+	case client.Rejected, client.Unknown:
+		f.refused(ctx, o.AsError())
+		return
+	}
+	f.acknowledged(client.Position{Epoch: o.Epoch, Offset: o.Offset}, m.ID, k, due)
+}
+
+// refused hears that a write came to nothing: a fault, because nothing is written
+// that the rules do not allow.
+func (f *follower) refused(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		f.group.verdict.found(failed, "%s: a write was refused: %v", f.who, err)
+	}
+}
+
+func (f *follower) acknowledged(at client.Position, write string, k kind, due time.Time) {
+	f.ledger.acknowledge(f.who, at.Epoch, at.Offset, write, k)
+	f.group.acks.Record(time.Since(due))
+	f.group.acked.Add(1)
 }
 
 // caughtUp says whether nothing that the ledger knows is on its way here.
 func (f *follower) caughtUp() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.isLive.Load() || f.messages == nil || f.changes == nil || f.outbox.len() > 0 {
-		return false
+	return len(f.unanswered) == 0 && f.room.Status().State == client.Joined && f.isAt(f.ledger.head(f.epoch()))
+}
+
+// epoch is of the log that was heard of last. Call it with mu held.
+func (f *follower) epoch() string {
+	if f.messages == nil {
+		return ""
 	}
-	head := f.ledger.head(f.position.Epoch)
-	return max(f.position.Offset, f.messages.last(), f.changes.last()) >= head
+	return f.messages.epoch
+}
+
+// isAt says whether everything up to an offset has been heard. Call it with mu held.
+func (f *follower) isAt(head uint64) bool {
+	return slices.ContainsFunc([]*witness{f.messages, f.changes}, func(w *witness) bool { return w != nil && w.last() >= head })
 }
 
 // situation describes what is missing.
 func (f *follower) situation() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return fmt.Sprintf("live: %t, at offset %d of %d, writes without an answer: %d", f.isLive.Load(), f.position.Offset, f.ledger.head(f.position.Epoch), f.outbox.len())
+	conn, room := f.conn.Status(), f.room.Status()
+	return fmt.Sprintf("it is %s and %s (%v), at offset %d of %d, writes without an answer: %d",
+		conn.State, room.State, errors.Join(conn.Err, room.Err), room.Position.Offset, f.ledger.head(f.epoch()), len(f.unanswered))
 }
 
 // testify checks everything that the follower saw.
 func (f *follower) testify() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, w := range f.closed {
-		w.check(f.ledger)
-	}
-	for _, w := range []*witness{f.messages, f.changes} {
+	for _, w := range append(f.closed, f.messages, f.changes) {
 		if w != nil {
 			w.check(f.ledger)
 		}
 	}
+	if n := f.conn.Stats().Repeats; n > 0 {
+		f.group.verdict.count(duplicated, n, "%s was sent %d messages or changes twice", f.who, n)
+	}
 }
-
-func mutationName(client string, n uint64) string { return fmt.Sprintf("mutation %d of %s", n, client) }

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"strings"
@@ -12,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/chorale-rt/chorale/protocol"
+	"github.com/chorale-rt/chorale/client"
 )
 
 // A group are the followers of several channels: one run's clock, what they wrote
@@ -21,22 +22,22 @@ type group struct {
 	subject   *chorale
 	durable   bool          // private channels with a collection, as the rules of the notes app have them
 	awayEvery time.Duration // how long a follower stays on average before it leaves by itself; 0: it does not
-	textSize  int
+	text      string        // in every write
 	base      time.Time
 
-	verdict   verdict
-	ledgers   []*ledger // by channel
-	followers []*follower
-	stop      context.CancelFunc
-	loops     sync.WaitGroup // of followers
-	restless  atomic.Bool    // followers leave by themselves
+	verdict    verdict
+	complaints *slog.Logger // of clients, which are breaches
+	ledgers    []*ledger    // by channel
+	followers  []*follower
+	ctx        context.Context // of all that follows; stop ends it
+	stop       context.CancelFunc
+	loops      sync.WaitGroup // of followers and what they write
+	restless   atomic.Bool    // followers leave by themselves
 
 	acks       Histogram // from the instant a write was due to its acknowledgement
 	acked      atomic.Int64
 	deliveries atomic.Int64
-	refused    atomic.Int64 // for the moment
-	reconnects atomic.Int64
-	resumed    atomic.Int64
+	refused    atomic.Int64 // for the moment, of those who come to compare
 	resyncs    atomic.Int64
 
 	mu      sync.Mutex // guards the following
@@ -72,39 +73,30 @@ func gather(ctx context.Context, s site, shape gathering) (*group, error) {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	g := &group{
-		subject: subject, durable: shape.durable, awayEvery: shape.awayEvery, textSize: shape.textSize,
-		base: time.Now(), stop: stop, reasons: make(map[string]int64),
+		subject: subject, durable: shape.durable, awayEvery: shape.awayEvery, text: strings.Repeat(".", shape.textSize),
+		base: time.Now(), ctx: ctx, stop: stop, reasons: make(map[string]int64),
 	}
+	g.complaints = slog.New(slog.NewTextHandler(&g.verdict, nil))
 	for i := range shape.channels {
 		l := newLedger(g.mode().topic(s.run, i), &g.verdict)
 		g.ledgers = append(g.ledgers, l)
-		for k := range shape.members {
-			f, err := g.newFollower(l, seat{mode: g.mode(), run: s.run, channel: i, index: k, writes: k < shape.writers})
-			if err != nil {
-				return g, err
-			}
-			g.followers = append(g.followers, f)
-		}
 	}
 	// A few at a time, as Connect does it: what is measured comes later.
+	g.followers = make([]*follower, shape.channels*shape.members)
 	err := inParallel(ctx, len(g.followers), openers, func(i int) error {
-		f := g.followers[i]
+		l, k := g.ledgers[i/shape.members], i%shape.members
+		f, err := g.newFollower(l, seat{mode: g.mode(), run: s.run, channel: i / shape.members, index: k, writes: k < shape.writers})
+		if err != nil {
+			return err
+		}
+		g.followers[i] = f
 		g.loops.Go(func() { f.run(ctx) })
-		return until(ctx, dialTimeout, "everybody to join", func() bool { return f.visits.Load() > 0 || !g.verdict.clean() })
+		if err := until(ctx, dialTimeout, f.who+" to join", func() bool { return f.visits.Load() > 0 || !g.verdict.clean() }); err != nil {
+			return fmt.Errorf("%w: %s", err, f.situation())
+		}
+		return nil
 	})
 	return g, err
-}
-
-func (g *group) newFollower(l *ledger, s seat) (*follower, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("make a client id: %w", err)
-	}
-	return &follower{
-		group: g, ledger: l, seat: s, client: id.String(), outbox: newOutbox(),
-		who:     fmt.Sprintf("member %d of %s", s.index, l.topic),
-		records: make(map[string]fields),
-	}, nil
 }
 
 // mode names the channels: those of the notes app are durable.
@@ -115,29 +107,8 @@ func (g *group) mode() Mode {
 	return Broadcast
 }
 
-// joinConfig is the payload of a join. chorale and broadcast are further members
-// of those objects.
-func (g *group) joinConfig(chorale, broadcast string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, `{"config":{"broadcast":{"ack":true,"self":true%s},"presence":{"enabled":false},"private":%t,"chorale":{"v":1`, broadcast, g.durable)
-	if chorale != "" {
-		b.WriteString("," + chorale)
-	}
-	if g.durable {
-		b.WriteString(`,"collections":["` + notesCollection + `"]`)
-	}
-	b.WriteString(`}}}`)
-	return b.String()
-}
-
 // now is the instant of the group's clock.
 func (g *group) now() int64 { return int64(time.Since(g.base)) }
-
-// acknowledged counts an acknowledgement of a write that was due then.
-func (g *group) acknowledged(due time.Time) {
-	g.acks.Record(time.Since(due))
-	g.acked.Add(1)
-}
 
 // resync counts a follower that was told that it cannot go on from its position.
 func (g *group) resync(reason string) {
@@ -165,14 +136,14 @@ func (g *group) write(ctx context.Context, perSecond float64) {
 	}
 	var wg sync.WaitGroup
 	for _, f := range writers {
-		wg.Go(func() { newAuthor(f).write(ctx, perSecond/float64(len(writers))) })
+		a := &author{follower: f}
+		wg.Go(func() { a.write(g.ctx, ctx, perSecond/float64(len(writers))) })
 	}
 	wg.Wait()
 }
 
-// settle waits until every write is acknowledged and everybody has everything, and
-// meanwhile sends again what was refused for the moment. What is missing when
-// the patience is over is counted by testify.
+// settle waits until every write is acknowledged and everybody has everything. What
+// is missing when the patience is over is counted by testify.
 func (g *group) settle(ctx context.Context, patience time.Duration) error {
 	g.restless.Store(false)
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -181,7 +152,6 @@ func (g *group) settle(ctx context.Context, patience time.Duration) error {
 	defer tick.Stop()
 	for done := 0; done < len(g.followers); {
 		f := g.followers[done]
-		f.outbox.retry(time.Now())
 		if f.caughtUp() {
 			done++
 			continue
@@ -210,8 +180,13 @@ func (g *group) report(f *Figures) {
 	}
 	f.Followed = &FollowedFigures{
 		Acknowledged: g.acked.Load(), Deliveries: g.deliveries.Load(), Retried: g.refused.Load(),
-		Reconnects: g.reconnects.Load(), Resumed: g.resumed.Load(), Resyncs: g.resyncs.Load(),
-		PauseUs: micros(pause),
+		Resyncs: g.resyncs.Load(), PauseUs: micros(pause),
+	}
+	for _, member := range g.followers {
+		s := member.conn.Stats()
+		f.Followed.Retried += s.Refusals
+		f.Followed.Reconnects += s.Joins - 1
+		f.Followed.Resumed += s.Resumes
 	}
 }
 
@@ -238,80 +213,69 @@ func until(ctx context.Context, patience time.Duration, what string, is func() b
 // goroutine.
 type author struct {
 	*follower
-	clock hybridClock
-	n     uint64 // of its mutations
-	text  string
-	count int
+	mutations, count int
 }
 
 // sharedRecords is how many records of a channel everybody patches: few, so that
 // writes of the same record meet.
 const sharedRecords = 5
 
-func newAuthor(f *follower) *author {
-	return &author{follower: f, text: strings.Repeat(".", f.group.textSize)}
-}
-
 // write makes one write at once, so that no channel stays empty, and then at
-// random instants, perSecond on average, until ctx ends.
-func (a *author) write(ctx context.Context, perSecond float64) {
+// random instants, perSecond on average, until writing ends. ctx ends later: what
+// has begun goes on until it is acknowledged.
+func (a *author) write(ctx, writing context.Context, perSecond float64) {
 	next := func() time.Duration { return time.Duration(rand.ExpFloat64() / perSecond * float64(time.Second)) }
 	due := time.Now()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	for {
-		now := time.Now()
-		if some, _ := a.outbox.room(); some && !due.After(now) {
-			a.push(due)
-			due = due.Add(next())
-			if due.Before(now.Add(-time.Second)) { // who had to wait does not make up for it
-				due = now.Add(next())
-			}
-		}
-		wait := time.Second
-		if some, _ := a.outbox.room(); some {
-			wait = time.Until(due)
-		}
-		if at, some := a.outbox.retry(now); some {
-			wait = min(wait, time.Until(at))
-		}
-		timer.Reset(max(wait, 0))
-		select {
-		case <-ctx.Done():
+		pause(writing, time.Until(due))
+		if writing.Err() != nil {
 			return
-		case <-timer.C:
-		case <-a.outbox.wake:
+		}
+		select {
+		case <-writing.Done():
+			return
+		case a.unanswered <- struct{}{}:
+		}
+		a.push(ctx, due)
+		due = due.Add(next())
+		if now := time.Now(); due.Before(now.Add(-time.Second)) { // who had to wait does not make up for it
+			due = now.Add(next())
 		}
 	}
 }
 
 // push makes one write, which was due then.
-func (a *author) push(due time.Time) {
+func (a *author) push(ctx context.Context, due time.Time) {
 	a.count++
-	if _, mutation := a.outbox.room(); mutation && a.group.durable && a.count%3 == 1 {
-		a.mutate(due)
+	if a.notes == nil || a.count%3 != 1 {
+		id := uuid.NewString()
+		a.group.loops.Go(func() {
+			defer func() { <-a.unanswered }()
+			a.publish(ctx, id, due)
+		})
 		return
 	}
-	id := uuid.NewString()
-	a.outbox.push(&pending{write: id, due: due}, func(ref string) []byte {
-		return frame(ref, a.ledger.topic, protocol.EventBroadcast,
-			`{"type":"broadcast","event":"note","payload":{"text":"`+a.text+`"},"meta":{"id":"`+id+`"}}`)
+	m, err := a.mutate()
+	if err != nil {
+		a.refused(ctx, err)
+		<-a.unanswered
+		return
+	}
+	a.group.loops.Go(func() {
+		defer func() { <-a.unanswered }()
+		a.follow(ctx, m, due)
 	})
 }
 
 // mutate makes a record that all share, or patches it.
-func (a *author) mutate(due time.Time) {
-	a.n++
-	at := string(a.clock.append(nil, unixMillis()))
-	k := int(a.n-1) % sharedRecords
+func (a *author) mutate() (*client.Mutation, error) {
+	k := a.mutations % sharedRecords
+	a.mutations++
 	record := uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s/%d", a.ledger.topic, k)).String()
-	op, content := "patch", fmt.Sprintf(`"content":"%d of %s%s"`, a.n, a.client, a.text)
-	if a.n <= sharedRecords {
-		op, content = "put", content+`,"timestampMs":61000,"authorName":"Bench","kind":"note"`
+	values := map[string]any{"content": fmt.Sprintf("%d of %s%s", a.mutations, a.who, a.group.text)}
+	if a.mutations > sharedRecords {
+		return a.notes.Patch(record, values)
 	}
-	payload := fmt.Sprintf(`{"client":"%s","n":%d,"id":"%s","at":"%s","base":%d,"op":"%s","collection":"%s","record":"%s","fields":{%s}}`,
-		a.client, a.n, uuid.NewString(), at, a.highest.Load(), op, notesCollection, record, content)
-	a.outbox.push(&pending{write: mutationName(a.client, a.n), mutation: true, due: due}, func(ref string) []byte {
-		return frame(ref, a.ledger.topic, protocol.EventMutate, payload)
-	})
+	values["timestampMs"], values["authorName"], values["kind"] = 61_000, "Bench", "note"
+	return a.notes.Put(record, values)
 }

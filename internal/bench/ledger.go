@@ -3,8 +3,11 @@ package bench
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/chorale-rt/chorale/protocol"
 )
 
 // A ledger is what became known of one channel's log: which write stands at which
@@ -46,6 +49,9 @@ func (k kind) String() string { return [...]string{"message", "change", "outcome
 func newLedger(topic string, v *verdict) *ledger {
 	return &ledger{topic: topic, verdict: v, logs: make(map[string]*log)}
 }
+
+// channel is the name of the channel.
+func (l *ledger) channel() string { return strings.TrimPrefix(l.topic, protocol.TopicPrefix) }
 
 // note takes down that a write stands at an offset; by is who says so.
 func (l *ledger) note(by, epoch string, offset uint64, write string, k kind) {

@@ -1,10 +1,10 @@
 package bench
 
 import (
-	"errors"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/chorale-rt/chorale/client"
 )
 
 func TestLedger(t *testing.T) {
@@ -49,11 +49,11 @@ func TestLedger(t *testing.T) {
 			w.check(l)
 		}, [breaches]int64{}},
 		{"the newest messages are what is stored", func(l *ledger) {
-			s := snapshot{epoch: "e", messages: []place{{"a", 1}, {"b", 2}, {"c", 3}}}
+			s := snapshot{epoch: "e", messages: []placed{{"a", 1}, {"b", 2}, {"c", 3}}}
 			s.checkMessages(l, "node 1")
 		}, [breaches]int64{}},
 		{"[R2] an acknowledged message that is not stored is lost", func(l *ledger) {
-			s := snapshot{epoch: "e", messages: []place{{"a", 1}, {"c", 3}}}
+			s := snapshot{epoch: "e", messages: []placed{{"a", 1}, {"c", 3}}}
 			s.checkMessages(l, "node 1")
 		}, [breaches]int64{lost: 1}},
 	} {
@@ -70,37 +70,14 @@ func TestLedger(t *testing.T) {
 
 	t.Run("[R5] records that differ are told with the first difference", func(t *testing.T) {
 		v := found(func(l *ledger) {
-			f := &follower{ledger: l, who: "member 1", records: map[string]fields{"r": {"content": []byte(`"old"`)}}}
+			shown := []*client.Record{{ID: "r", Values: fields{"content": []byte(`"old"`)}}}
 			s := snapshot{records: map[string]fields{"r": {"content": []byte(` "old"`)}}}
-			s.checkRecords(f, 0)
+			s.checkRecords("member 1", shown, l, 0)
 			s.records["r"]["content"] = []byte(`"new"`)
-			s.checkRecords(f, 0)
+			s.checkRecords("member 1", shown, l, 0)
 		})
 		if v.counts != [breaches]int64{disordered: 1} || !strings.Contains(v.first, `"new"`) {
 			t.Errorf("found %v: %s", v.counts, v.first)
 		}
 	})
-}
-
-func TestWaitAfter(t *testing.T) {
-	restart := &closedError{1012, "the server restarts drainMs=4000"}
-	for name, c := range map[string]struct {
-		err      error
-		failures int
-		want     time.Duration
-		failure  bool
-	}{
-		"a restart spreads its clients, and is no failure": {restart, 3, 2 * time.Second, false},
-		"a first failure":             {errors.New("refused"), 0, 500 * time.Millisecond, true},
-		"each further one doubles":    {errors.New("refused"), 2, 1250 * time.Millisecond, true},
-		"up to a bound":               {errors.New("refused"), 60, 15250 * time.Millisecond, true},
-		"a server that says when":     {&refusedError{after: time.Second}, 0, time.Second, true},
-		"a restart that says nothing": {&closedError{1012, ""}, 0, 500 * time.Millisecond, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got, failure := waitAfter(c.err, c.failures, 0.5); got != c.want || failure != c.failure {
-				t.Errorf("%s, failure %t; want %s, %t", got, failure, c.want, c.failure)
-			}
-		})
-	}
 }

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/chorale-rt/chorale/client"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -19,11 +19,42 @@ import (
 type fields = map[string]json.RawMessage
 
 // A snapshot is what somebody is told who comes new: the newest messages, and
-// the records.
+// the records. It is read frame by frame: what a client would put right without a
+// word, a message that stands in the log twice, is there to be seen.
 type snapshot struct {
 	epoch    string
-	messages []place // offset, and the id in place of the epoch
+	messages []placed
 	records  map[string]fields
+}
+
+// placed is a message's id, and where it stands.
+type placed struct {
+	id     string
+	offset uint64
+}
+
+// A refusedError is a join that was refused for the moment.
+type refusedError struct {
+	fault protocol.Error
+}
+
+func (e *refusedError) Error() string { return "refused for the moment: " + e.fault.Error() }
+
+// A reply is the payload of phx_reply.
+type reply struct {
+	Status   string          `json:"status"`
+	Response json.RawMessage `json:"response"`
+}
+
+// fault is what an error reply says.
+func (r *reply) fault() protocol.Error {
+	var e struct {
+		protocol.Error
+		Reason string `json:"reason"`
+	}
+	_ = json.Unmarshal(r.Response, &e) // without a code it is an error all the same
+	e.Error.Message = e.Reason
+	return e.Error
 }
 
 // leastKept is how many messages a channel keeps at least (docs/operations.md).
@@ -45,8 +76,8 @@ func (g *group) compare(ctx context.Context, patience time.Duration) error {
 		}
 		s.checkMessages(l, fmt.Sprintf("node %d", node))
 		for _, f := range g.followers {
-			if f.ledger == l {
-				s.checkRecords(f, node)
+			if f.ledger == l && f.notes != nil {
+				s.checkRecords(f.who, f.notes.Snapshot().Records, l, node)
 			}
 		}
 		return nil
@@ -55,17 +86,19 @@ func (g *group) compare(ctx context.Context, patience time.Duration) error {
 
 // readPatiently is read until it is not refused for the moment.
 func (g *group) readPatiently(ctx context.Context, l *ledger, channel, node int) (*snapshot, error) {
-	for failures := 0; ; failures++ {
+	for {
 		s, err := g.read(ctx, l, channel, node)
-		if _, isRefused := errors.AsType[*refusedError](err); !isRefused {
+		refused, isRefused := errors.AsType[*refusedError](err)
+		if !isRefused {
 			return s, err
 		}
 		g.refused.Add(1)
-		wait, _ := waitAfter(err, failures, rand.Float64())
-		select {
-		case <-ctx.Done():
+		wait := 500 * time.Millisecond // where the server does not say
+		if ms := refused.fault.RetryAfterMs; ms > 0 {
+			wait = time.Duration(ms) * time.Millisecond
+		}
+		if pause(ctx, wait); ctx.Err() != nil {
 			return nil, err
-		case <-time.After(wait):
 		}
 	}
 }
@@ -82,7 +115,13 @@ func (g *group) read(ctx context.Context, l *ledger, channel, node int) (*snapsh
 	}
 	defer sock.close()
 	defer context.AfterFunc(ctx, func() { sock.conn.Close() })()
-	if err := sock.send(frame("join", l.topic, protocol.EventJoin, g.joinConfig("", `,"replay":{"since":0,"limit":1000}`))); err != nil {
+	collections := ""
+	if g.durable {
+		collections = `,"collections":["` + notesCollection + `"]`
+	}
+	err = sock.send(frame("join", l.topic, protocol.EventJoin, fmt.Sprintf(
+		`{"config":{"broadcast":{"replay":{"since":0,"limit":1000}},"presence":{"enabled":false},"private":%t,"chorale":{"v":1%s}}}`, g.durable, collections)))
+	if err != nil {
 		return nil, err
 	}
 	s := &snapshot{records: make(map[string]fields)}
@@ -111,7 +150,7 @@ func (s *snapshot) take(m *protocol.Frame) (done bool, err error) {
 		}
 		err := errors.Join(json.Unmarshal(m.Payload, &r), json.Unmarshal(r.Response, &response))
 		if fault := r.fault(); r.Status == "error" && fault.Retryable {
-			return false, &refusedError{fault: fault, after: time.Duration(fault.RetryAfterMs) * time.Millisecond}
+			return false, &refusedError{fault}
 		}
 		if err != nil || r.Status != "ok" {
 			return false, fmt.Errorf("join: %s", m.Payload)
@@ -127,17 +166,32 @@ func (s *snapshot) take(m *protocol.Frame) (done bool, err error) {
 		if err := json.Unmarshal(m.Payload, &d); err != nil {
 			return false, err
 		}
-		s.messages = append(s.messages, place{d.Meta.ID, d.Meta.Offset})
+		s.messages = append(s.messages, placed{d.Meta.ID, d.Meta.Offset})
 	case protocol.EventRecords:
 		var page protocol.RecordsPage
 		if err := json.Unmarshal(m.Payload, &page); err != nil {
 			return false, err
 		}
-		return false, takePage(s.records, &page)
+		return false, s.takePage(&page)
 	case protocol.EventSynced:
 		return true, nil
 	}
 	return false, nil
+}
+
+// takePage makes a page part of the records.
+func (s *snapshot) takePage(page *protocol.RecordsPage) error {
+	if page.Reset {
+		clear(s.records)
+	}
+	for _, raw := range page.Records {
+		var r protocol.Record
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return err
+		}
+		s.records[r.ID] = r.Fields
+	}
+	return nil
 }
 
 // checkMessages demands that what is stored is the end of what was acknowledged
@@ -145,26 +199,28 @@ func (s *snapshot) take(m *protocol.Frame) (done bool, err error) {
 func (s *snapshot) checkMessages(l *ledger, who string) {
 	want := l.offsets(s.epoch, message)
 	for _, m := range s.messages {
-		l.note(who, s.epoch, m.Offset, m.Epoch, message)
+		l.note(who, s.epoch, m.offset, m.id, message)
 	}
 	if len(s.messages) < min(len(want), leastKept) {
 		l.verdict.found(lost, "%s: %s keeps %d messages, of %d that there were", l.topic, who, len(s.messages), len(want))
 		return
 	}
 	for i, m := range s.messages {
-		if want := want[max(0, len(want)-len(s.messages)):]; i >= len(want) || want[i] != m.Offset {
-			l.verdict.found(lost, "%s: the log as %s reads it is not what was seen: offset %d is number %d from its end", l.topic, who, m.Offset, len(s.messages)-i)
+		if want := want[max(0, len(want)-len(s.messages)):]; i >= len(want) || want[i] != m.offset {
+			l.verdict.found(lost, "%s: the log as %s reads it is not what was seen: offset %d is number %d from its end", l.topic, who, m.offset, len(s.messages)-i)
 			return
 		}
 	}
 }
 
-// checkRecords demands that a follower shows what the log says (R5).
-func (s *snapshot) checkRecords(f *follower, node int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if stored, shown := canonical(s.records), canonical(f.records); stored != shown {
-		f.ledger.verdict.found(disordered, "%s shows other records than node %d: %s", f.who, node, firstDifference(stored, shown))
+// checkRecords demands that somebody shows what the log says (R5).
+func (s *snapshot) checkRecords(who string, shown []*client.Record, l *ledger, node int) {
+	records := make(map[string]fields, len(shown))
+	for _, r := range shown {
+		records[r.ID] = r.Values
+	}
+	if stored, shown := canonical(s.records), canonical(records); stored != shown {
+		l.verdict.found(disordered, "%s shows other records than node %d: %s", who, node, firstDifference(stored, shown))
 	}
 }
 

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
 // Reconnect restarts the server under everybody's feet: once in an orderly way
 // (SIGTERM), once as a crash would (kill -9). Clients write and read before,
-// meanwhile and after; they wait as @chorale/client does, resume, and send again
-// what was not acknowledged. What is measured is how long after the new process
+// meanwhile and after; what they are is the Go client, which waits, resumes, and
+// sends again what was not acknowledged. What is measured is how long after the new process
 // listens each of them is up to date again. Nothing may be lost or be there twice.
 type Reconnect struct {
 	Clients  int
@@ -76,8 +77,10 @@ func (r Reconnect) phase(ctx context.Context, s site, phase string) (Figures, er
 		return Figures{}, err
 	}
 	writing, done := context.WithCancel(ctx)
+	var writers sync.WaitGroup
+	defer writers.Wait()
 	defer done()
-	g.loops.Go(func() { g.write(writing, r.Rate) })
+	writers.Go(func() { g.write(writing, r.Rate) })
 	pause(ctx, r.Before)
 
 	m, err := newMeter(0, len(g.followers))
@@ -110,6 +113,7 @@ func (r Reconnect) phase(ctx context.Context, s site, phase string) (Figures, er
 	}
 	pause(ctx, r.After)
 	done()
+	writers.Wait()
 	if err := g.conclude(ctx, s.patience); err != nil {
 		return Figures{}, err
 	}
@@ -137,7 +141,7 @@ func (g *group) visits() []int64 {
 // backSince says whether everybody is up to date once more than seen.
 func (g *group) backSince(seen []int64) bool {
 	for i, f := range g.followers {
-		if f.visits.Load() <= seen[i] || !f.isLive.Load() {
+		if f.visits.Load() <= seen[i] {
 			return false
 		}
 	}

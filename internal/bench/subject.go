@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 
+	"github.com/chorale-rt/chorale/client"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -83,12 +85,27 @@ func (c *chorale) address(s seat) (string, error) { return c.addressAt(s, s.chan
 // member is a user of its own, or the server would verify one token and remember
 // it for all.
 func (c *chorale) addressAt(s seat, node int) (string, error) {
-	token, err := c.token(fmt.Sprintf("bench-%d-%d", s.channel, s.index))
+	token, err := c.token(s.sub())
 	if err != nil {
 		return "", fmt.Errorf("make a token: %w", err)
 	}
 	return c.urls[node%len(c.urls)] + "?vsn=2.0.0&apikey=" + url.QueryEscape(token), nil
 }
+
+// nodesOf are the nodes' addresses for a seat's client, the one first that address
+// would take.
+func (c *chorale) nodesOf(s seat) []string {
+	first := (s.channel + s.index) % len(c.urls)
+	return slices.Concat(c.urls[first:], c.urls[:first])
+}
+
+// provider provides the tokens of a seat's client.
+func (c *chorale) provider(s seat) client.TokenProvider {
+	return func(context.Context, client.TokenReason) (string, error) { return c.token(s.sub()) }
+}
+
+// sub is whom a seat's token is for.
+func (s seat) sub() string { return fmt.Sprintf("bench-%d-%d", s.channel, s.index) }
 
 func (c *chorale) join(ctx context.Context, address string, s seat) (*socket, *pushWriter, error) {
 	sock, err := dialSocket(ctx, address)

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 )
@@ -25,7 +26,10 @@ type verdict struct {
 }
 
 // found counts one breach.
-func (v *verdict) found(b breach, format string, args ...any) {
+func (v *verdict) found(b breach, format string, args ...any) { v.count(b, 1, format, args...) }
+
+// count counts so many breaches.
+func (v *verdict) count(b breach, n int64, format string, args ...any) {
 	const enough = 600 // bytes of explanation
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -33,7 +37,14 @@ func (v *verdict) found(b breach, format string, args ...any) {
 		text := fmt.Sprintf(format, args...)
 		v.first = text[:min(len(text), enough)]
 	}
-	v.counts[b]++
+	v.counts[b] += n
+}
+
+// Write makes a breach of a line of a log: a client complains of what it was not
+// promised, and of nothing else.
+func (v *verdict) Write(line []byte) (int, error) {
+	v.found(failed, "%s", bytes.TrimSpace(line))
+	return len(line), nil
 }
 
 // clean says whether nothing was found so far.
