@@ -3,19 +3,20 @@ package bench
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
+	"github.com/chorale-rt/chorale/client"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
 // CatchUp is somebody who opens a large document, and somebody who comes back to a
 // busy channel: how long after the join was sent is everything there? The
-// connection is open already. A server of this command's own is also restarted,
+// connection is open already, and what is measured is the server: frames are read,
+// and not looked at. Beside it stands what the Go client makes of the same
+// collection. A server of this command's own is also restarted,
 // to see the first join of a log that is on disk only.
 type CatchUp struct {
 	Records  int // of one collection
@@ -28,7 +29,7 @@ func (c CatchUp) name() string { return "catchup" }
 func (c CatchUp) unit() string { return "joins" }
 
 func (c CatchUp) describe() string {
-	return fmt.Sprintf("%d joins of a collection of %d records; %d joins that missed %d messages; from the join until synced", c.Joins, c.Records, c.Joins, c.Messages)
+	return fmt.Sprintf("%d joins of a collection of %d records; %d joins that missed %d messages; from the join until synced; and until the Go client has all of the collection", c.Joins, c.Records, c.Joins, c.Messages)
 }
 
 func (c CatchUp) validate() error {
@@ -45,129 +46,154 @@ func (c CatchUp) run(ctx context.Context, s site) ([]Figures, error) {
 		return nil, errors.New("only a Chorale server can be joined")
 	}
 	v := &visitor{chorale: subject, run: s.run}
-	if err := v.fill(ctx, 0, c.Records, v.putRecord); err != nil {
+	if err := v.fill(ctx, 0, c.Records, putRecord); err != nil {
 		return nil, fmt.Errorf("make records: %w", err)
 	}
-	if err := v.fill(ctx, 1, c.Messages, v.sendMessage); err != nil {
+	if err := v.fill(ctx, 1, c.Messages, sendMessage); err != nil {
 		return nil, fmt.Errorf("make messages: %w", err)
 	}
-	whole := func(sock *socket) (func() error, error) { return v.catchUp(sock, 0, "", c.Records) }
-	load, err := v.measure(ctx, s, fmt.Sprintf("%d records", c.Records), c.Joins, whole)
-	if err != nil {
-		return nil, err
+	whole := v.frames(0, "", c.Records)
+	var out []Figures
+	for _, phase := range []struct {
+		name  string
+		visit visit
+	}{
+		{fmt.Sprintf("%d records", c.Records), whole},
+		{fmt.Sprintf("%d missed", c.Messages), v.frames(1, fmt.Sprintf(`,"resume":{"epoch":%q,"offset":0}`, v.epoch), c.Messages)},
+		{fmt.Sprintf("%d by the Go client", c.Records), func(ctx context.Context) (time.Duration, error) { return v.load(ctx, c.Records) }},
+	} {
+		f, err := v.measure(ctx, s, phase.name, c.Joins, phase.visit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
 	}
-	missed, err := v.measure(ctx, s, fmt.Sprintf("%d missed", c.Messages), c.Joins, func(sock *socket) (func() error, error) {
-		return v.catchUp(sock, 1, fmt.Sprintf(`,"resume":{"epoch":%q,"offset":0}`, v.epoch), c.Messages)
-	})
-	if err != nil || s.own == nil {
-		return []Figures{load, missed}, err
+	if s.own == nil {
+		return out, nil
 	}
 	if err := errors.Join(s.own.stop(), s.own.start(ctx)); err != nil {
 		return nil, err
 	}
 	s.pid = s.own.child.cmd.Process.Pid
 	cold, err := v.measure(ctx, s, "cold", 1, whole)
-	return []Figures{load, missed, cold}, err
+	return append(out, cold), err
 }
 
 // A visitor fills channels and joins them.
 type visitor struct {
 	*chorale
-	run    string
-	epoch  string // of the log that was filled last
-	client string
-	clock  hybridClock
+	run   string
+	epoch string // of the log that was filled last
 }
+
+// A visit is one join over a connection of its own. It says how long it took from
+// the join until everything was there.
+type visit func(ctx context.Context) (time.Duration, error)
+
+func (v *visitor) seat(channel int) seat { return seat{mode: Notes, run: v.run, channel: channel} }
 
 func (v *visitor) topic(channel int) string { return Notes.topic(v.run, channel) }
 
-// open connects, and joins nothing.
-func (v *visitor) open(ctx context.Context) (*socket, error) {
-	address, err := v.address(seat{mode: Notes})
-	if err != nil {
-		return nil, err
-	}
-	return dialSocket(ctx, address)
+// enter connects with the Go client, and asks for a channel with its records.
+func (v *visitor) enter(ctx context.Context, channel int) (*client.Client, func() (*client.Channel, error), error) {
+	conn, err := client.Dial(ctx, v.urls[0], &client.Options{Token: v.provider(v.seat(channel))})
+	return conn, func() (*client.Channel, error) {
+		name := strings.TrimPrefix(v.topic(channel), protocol.TopicPrefix)
+		return conn.Channel(name, &client.ChannelOptions{Collections: []string{notesCollection}})
+	}, err
 }
 
-func (v *visitor) join(sock *socket, channel int, more string) (protocol.JoinReply, error) {
-	var response struct {
-		Chorale protocol.JoinReply `json:"chorale"`
-	}
-	err := sock.send(frame("1", v.topic(channel), protocol.EventJoin, `{"config":{"broadcast":{"ack":true},"presence":{"enabled":false},"private":true,`+
-		`"chorale":{"v":1,"client":"`+v.client+`","collections":["`+notesCollection+`"]`+more+`}}}`))
-	if err != nil {
-		return response.Chorale, err
-	}
-	f, err := sock.await(protocol.EventReply, "1")
-	if err != nil {
-		return response.Chorale, err
-	}
-	var r reply
-	if err := errors.Join(json.Unmarshal(f.Payload, &r), json.Unmarshal(r.Response, &response)); err != nil || r.Status != "ok" {
-		return response.Chorale, fmt.Errorf("refused: %s", f.Payload)
-	}
-	return response.Chorale, nil
-}
-
-// fill makes n writes in a channel, window at a time.
-func (v *visitor) fill(ctx context.Context, channel, n int, write func(sock *socket, topic string, i int) error) error {
-	id, err := uuid.NewV7()
+// fill makes n writes in a channel, some at a time.
+func (v *visitor) fill(ctx context.Context, channel, n int, write func(ctx context.Context, ch *client.Channel, i int) error) error {
+	conn, claim, err := v.enter(ctx, channel)
 	if err != nil {
 		return err
 	}
-	v.client = id.String()
-	sock, err := v.open(ctx)
+	defer conn.Close()
+	ch, err := claim()
 	if err != nil {
 		return err
 	}
-	defer sock.close()
-	defer context.AfterFunc(ctx, func() { sock.conn.Close() })()
-	at, err := v.join(sock, channel, "")
-	if err != nil {
+	if err := inParallel(ctx, n, window, func(i int) error { return write(ctx, ch, i) }); err != nil {
 		return err
 	}
-	v.epoch = at.Epoch
-	if _, err := sock.await(protocol.EventSynced, ""); err != nil {
-		return err
-	}
-	for sent, done := 0, 0; done < n; {
-		if sent < n && sent-done < window {
-			if err := write(sock, v.topic(channel), sent); err != nil {
-				return err
-			}
-			sent++
-			continue
-		}
-		done++
-		if err := accepted(sock, fmt.Sprint(done)); err != nil {
-			return err
-		}
-	}
+	v.epoch = ch.Status().Position.Epoch
 	return nil
 }
 
-func (v *visitor) putRecord(sock *socket, topic string, i int) error {
-	at := string(v.clock.append(nil, unixMillis()))
-	return sock.send(frame(fmt.Sprint(i+1), topic, protocol.EventMutate, fmt.Sprintf(
-		`{"client":"%s","n":%d,"id":"%s","at":"%s","base":0,"op":"put","collection":"%s","record":"%s",`+
-			`"fields":{"content":"Pricing page is confusing, says number %d","timestampMs":%d,"authorName":"Bench","kind":"note"},"sets":{"tags":{"pricing":true}}}`,
-		v.client, i+1, uuid.NewString(), at, notesCollection, uuid.NewString(), i, i)))
+func putRecord(ctx context.Context, ch *client.Channel, i int) error {
+	m, err := ch.Collection(notesCollection).Put("", map[string]any{
+		"content":     fmt.Sprintf("Pricing page is confusing, says number %d", i),
+		"timestampMs": i, "authorName": "Bench", "kind": "note", "tags": []string{"pricing"},
+	})
+	if err != nil {
+		return err
+	}
+	o, err := m.Wait(ctx)
+	return errors.Join(err, o.AsError())
 }
 
-func (v *visitor) sendMessage(sock *socket, topic string, i int) error {
-	return sock.send(frame(fmt.Sprint(i+1), topic, protocol.EventBroadcast,
-		fmt.Sprintf(`{"type":"broadcast","event":"note","payload":{"text":"%0200d"}}`, i)))
+func sendMessage(ctx context.Context, ch *client.Channel, i int) error {
+	_, err := ch.Publish(ctx, "note", map[string]string{"text": fmt.Sprintf("%0200d", i)})
+	return err
 }
 
-// catchUp joins and reads until synced. check then says whether all was there:
-// to look at megabytes while more of them arrive would be the generator's time,
-// and none of the server's.
-func (v *visitor) catchUp(sock *socket, channel int, more string, want int) (check func() error, err error) {
-	if _, err := v.join(sock, channel, more); err != nil {
+// load is a visit of the Go client: until the program has the collection in its
+// hands, every record read and checked.
+func (v *visitor) load(ctx context.Context, want int) (time.Duration, error) {
+	conn, claim, err := v.enter(ctx, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	began := time.Now()
+	ch, err := claim()
+	if err != nil {
+		return 0, err
+	}
+	notes, err := ch.Collection(notesCollection).Load(ctx)
+	took := time.Since(began)
+	if err == nil && len(notes.Records) != want {
+		err = fmt.Errorf("%d came, want %d", len(notes.Records), want)
+	}
+	return took, err
+}
+
+// frames makes a visit that joins and reads frames until synced. Whether all was
+// there is looked at then: to look at megabytes while more of them arrive would be
+// the generator's time, and none of the server's.
+func (v *visitor) frames(channel int, more string, want int) visit {
+	return func(ctx context.Context) (time.Duration, error) {
+		address, err := v.address(v.seat(channel))
+		if err != nil {
+			return 0, err
+		}
+		sock, err := dialSocket(ctx, address)
+		if err != nil {
+			return 0, err
+		}
+		defer sock.close()
+		defer context.AfterFunc(ctx, func() { sock.conn.Close() })()
+		began := time.Now()
+		got, err := v.catchUp(sock, channel, more)
+		took := time.Since(began)
+		if err != nil {
+			return took, err
+		}
+		return took, countCaughtUp(got, want)
+	}
+}
+
+// catchUp joins and reads until synced.
+func (v *visitor) catchUp(sock *socket, channel int, more string) (frames [][]byte, err error) {
+	err = sock.send(frame("1", v.topic(channel), protocol.EventJoin, `{"config":{"presence":{"enabled":false},"private":true,`+
+		`"chorale":{"v":1,"collections":["`+notesCollection+`"]`+more+`}}}`))
+	if err != nil {
 		return nil, err
 	}
-	var frames [][]byte
+	if err := accepted(sock, "1"); err != nil {
+		return nil, err
+	}
 	for {
 		data, err := sock.read()
 		if err != nil {
@@ -175,7 +201,7 @@ func (v *visitor) catchUp(sock *socket, channel int, more string, want int) (che
 		}
 		frames = append(frames, bytes.Clone(data))
 		if head := data[:min(len(data), maxHead)]; bytes.Contains(head, []byte(`"`+protocol.EventSynced+`",`)) {
-			return func() error { return countCaughtUp(frames, want) }, nil
+			return frames, nil
 		}
 	}
 }
@@ -204,8 +230,8 @@ func countCaughtUp(frames [][]byte, want int) error {
 	return nil
 }
 
-// measure joins again and again, each time over a new connection.
-func (v *visitor) measure(ctx context.Context, s site, phase string, joins int, catchUp func(sock *socket) (check func() error, err error)) (Figures, error) {
+// measure joins again and again.
+func (v *visitor) measure(ctx context.Context, s site, phase string, joins int, once visit) (Figures, error) {
 	m, err := newMeter(s.pid, 1)
 	if err != nil {
 		return Figures{}, err
@@ -216,21 +242,12 @@ func (v *visitor) measure(ctx context.Context, s site, phase string, joins int, 
 	var took Histogram
 	f := Figures{Phase: phase}
 	for range joins {
-		sock, err := v.open(ctx)
-		if err != nil {
-			return Figures{}, err
-		}
-		began := time.Now()
-		check, err := catchUp(sock)
-		took.Record(time.Since(began))
-		if err == nil {
-			err = check()
-		}
+		d, err := once(ctx)
 		if err != nil {
 			f.Errors++
 			f.FirstError = err.Error()
 		}
-		sock.close()
+		took.Record(d)
 		if ctx.Err() != nil {
 			return Figures{}, ctx.Err()
 		}

@@ -16,9 +16,10 @@
 // it.
 //
 // Where it is asked what client and server promise together, the members are
-// programs that use the package client, as anybody's: in Order and Reconnect.
-// Who compares in the end speaks frames: what a client puts right without a word,
-// such as a message that stands in the log twice, that one sees.
+// programs that use the package client, as anybody's: in Order and Reconnect, and
+// in one figure of CatchUp, which stands beside the server's own. Who compares in the
+// end speaks frames: what a client puts right without a word, such as a message
+// that stands in the log twice, that one sees.
 //
 // # How it measures
 //
