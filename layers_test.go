@@ -15,7 +15,7 @@ import (
 // layers is the house from the bottom up: a package imports only from rows
 // before its own. ARCHITECTURE.md says what each is for.
 var layers = [][]string{
-	{"protocol", "internal/engine", "internal/auth", "internal/backup", "internal/cluster/natsd", "internal/limit", "internal/metrics", "web/notes"},
+	{"protocol", "internal/engine", "internal/auth", "internal/backup", "internal/cluster/natsd", "internal/limit", "internal/metrics", "internal/nonblock", "web/notes"},
 	{"internal/engine/chanlog", "internal/engine/enginetest", "internal/presence", "internal/cluster", "internal/collection", "internal/linear", "client"},
 	{"internal/engine/embedded", "internal/engine/natsengine", "examples/bot", "internal/hub", "internal/policy", "internal/bench", "internal/cluster/run"},
 	{"internal/session", "internal/httpapi"},

@@ -10,6 +10,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
+
+	"github.com/chorale-rt/chorale/internal/nonblock"
 )
 
 // floorBacklog is how many connections may wait to be accepted.
@@ -173,7 +175,7 @@ func (f *floor) turn(c *floorConn, events uint32) {
 		return
 	}
 	had := copy(f.buf, c.rest)
-	n, err := rawRead(c.fd, f.buf[had:])
+	n, err := nonblock.Read(c.fd, f.buf[had:])
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 		return
 	}
@@ -243,7 +245,7 @@ func (f *floor) send(c *floorConn, frame []byte) bool {
 		c.out = append(c.out, frame...)
 		return true
 	}
-	n, err := rawWrite(c.fd, frame)
+	n, err := nonblock.Write(c.fd, frame)
 	if err != nil && !errors.Is(err, unix.EAGAIN) {
 		return false
 	}
@@ -255,7 +257,7 @@ func (f *floor) send(c *floorConn, frame []byte) bool {
 }
 
 func (f *floor) flush(c *floorConn) bool {
-	n, err := rawWrite(c.fd, c.out)
+	n, err := nonblock.Write(c.fd, c.out)
 	if err != nil && !errors.Is(err, unix.EAGAIN) {
 		return false
 	}

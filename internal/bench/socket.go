@@ -158,12 +158,6 @@ func (s *socket) payload(n int) ([]byte, error) {
 	return s.large[:n], err
 }
 
-// write sends a frame that was made by a clientFrame.
-func (s *socket) write(frame []byte) error {
-	_, err := s.conn.Write(frame)
-	return err
-}
-
 // send makes and sends a text frame; for what is sent once.
 func (s *socket) send(payload []byte) error {
 	var f clientFrame

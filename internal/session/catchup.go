@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/chorale-rt/chorale/internal/auth"
@@ -57,6 +58,7 @@ func (s *Session) sendPast(r *joinRequest, p past) {
 	}
 	for i := range p.pages {
 		out = append(out, protocol.EncodeRecords(s.version, r.sub.topic, &p.pages[i]))
+		runtime.Gosched() // a large collection is long to compute, and nobody may be there to interrupt it (nonblock)
 	}
 	for i := range p.messages {
 		if m := r.sub.member.Replay(&p.messages[i]); !m.Empty() {

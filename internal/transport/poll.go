@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/chorale-rt/chorale/internal/limit"
+	"github.com/chorale-rt/chorale/internal/nonblock"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -277,27 +278,22 @@ const (
 	stepOver             // the connection has ended
 )
 
-// readsPerTurn is after how many reads another socket's goroutine may run.
-const readsPerTurn = 4
-
-// step writes what waits and reads what is there.
+// step writes what waits, reads once, and handles that.
 func (c *polled) step() step {
 	c.flush()
-	for range readsPerTurn {
-		buf := buffers.Get().(*[]byte)
-		n, err := readNow(c.fd, (*buf)[:readSize])
-		if n > 0 && !c.draining {
-			err = c.handle((*buf)[:n])
-		}
-		buffers.Put(buf)
-		switch {
-		case errors.Is(err, unix.EAGAIN):
-			return stepDone
-		case err != nil, n == 0:
-			return stepOver
-		case n < readSize && !c.hangup.Load():
-			return stepDone // there was no more; what comes from now on is another event
-		}
+	buf := buffers.Get().(*[]byte)
+	n, err := readNow(c.fd, (*buf)[:readSize])
+	if n > 0 && !c.draining {
+		err = c.handle((*buf)[:n])
+	}
+	buffers.Put(buf)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return stepDone
+	case err != nil, n == 0:
+		return stepOver
+	case n < readSize && !c.hangup.Load():
+		return stepDone // there was no more; what comes from now on is another event
 	}
 	return stepMore
 }
@@ -387,7 +383,7 @@ func (c *polled) writeNow(b []byte) (n int, err error) {
 		return 0, net.ErrClosed
 	}
 	for n < len(b) {
-		took, err := unix.Write(c.fd, b[n:])
+		took, err := nonblock.Write(c.fd, b[n:])
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
@@ -434,7 +430,7 @@ func (c *polled) cut() {
 // readNow reads what is there; unix.EAGAIN when that is nothing.
 func readNow(fd int, b []byte) (int, error) {
 	for {
-		n, err := unix.Read(fd, b)
+		n, err := nonblock.Read(fd, b)
 		if !errors.Is(err, unix.EINTR) {
 			return n, err
 		}

@@ -1,6 +1,10 @@
 package transport
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/chorale-rt/chorale/internal/nonblock"
+)
 
 // eventList is what is fetched from the kernel's queue at once. Each event is
 // told once (EPOLLET, see epoll(7)).
@@ -25,7 +29,7 @@ func watchWrites(queue, fd int) error {
 // wait fetches events without waiting, and returns how many there were.
 func (e *eventList) wait(queue int) int {
 	for {
-		n, err := unix.EpollWait(queue, e[:], 0)
+		n, err := nonblock.Events(queue, e[:])
 		if err == nil {
 			return n
 		}

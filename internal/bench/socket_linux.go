@@ -7,7 +7,38 @@ import (
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
+
+	"github.com/chorale-rt/chorale/internal/nonblock"
 )
+
+// write sends a frame that was made by a clientFrame.
+func (s *socket) write(frame []byte) error {
+	raw, ok := s.conn.(syscall.Conn)
+	if !ok { // TLS
+		_, err := s.conn.Write(frame)
+		return err
+	}
+	control, err := raw.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = control.Write(func(fd uintptr) bool {
+		for len(frame) > 0 {
+			n, err := nonblock.Write(int(fd), frame)
+			frame = frame[n:]
+			switch {
+			case errors.Is(err, unix.EAGAIN):
+				return false
+			case err != nil && !errors.Is(err, unix.EINTR):
+				failed = err
+				return true
+			}
+		}
+		return true
+	})
+	return errors.Join(failed, err)
+}
 
 // drain calls each for every text or binary frame until the socket ends, and
 // returns why it did. A read that filled less than it could has emptied the
@@ -39,7 +70,7 @@ func (s *socket) drain(each func(payload []byte)) error {
 	err = control.Read(func(fd uintptr) bool {
 		for {
 			space := in.space()
-			n, err := unix.Read(int(fd), space)
+			n, err := nonblock.Read(int(fd), space)
 			switch {
 			case errors.Is(err, unix.EAGAIN):
 				return false

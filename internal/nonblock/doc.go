@@ -1,0 +1,25 @@
+// Package nonblock reads and writes descriptors that never make a caller wait,
+// without telling Go's scheduler that a system call begins and ends.
+//
+// # What it is
+//
+// [Read] and [Write] are read(2) and write(2) for sockets in non-blocking mode. A
+// call by package unix tells the scheduler that it may take long. That wakes the
+// runtime's monitor, another thread on the CPU that the call needs, and when the
+// call takes some tens of microseconds, as a write within one machine does, the
+// monitor gives the processor to a third one, for which the caller then waits. On
+// Linux the scheduler is not told; ADR 0022 has the figures. Other systems do not
+// allow it: there the calls are unix's.
+//
+// # What a caller must know
+//
+// The goroutine keeps its processor while the kernel works, and the garbage
+// collector waits for it. And while the monitor sleeps nobody interrupts who
+// computes for long: who does, gives others their turn (runtime.Gosched). So never for files, whose writes may wait for the disk,
+// nor for descriptors that block. What goes through here is not seen by the race
+// detector, which looks into package unix.
+//
+// # Concurrency
+//
+// As the system calls themselves: any goroutine, with buffers of its own.
+package nonblock
