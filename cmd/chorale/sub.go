@@ -39,7 +39,7 @@ func (subCmd) Help() string {
   presence  joined, changed, left: members with their key and states
   record    collection, record: it has come, or has changed
   deleted   collection, id
-  resync    reason: messages were missed
+  resync    reason, epoch, offset: messages were missed, up to there
 
 Comes back by itself when the connection is lost, and goes on where it was. Ends with Ctrl-C.
 
@@ -135,6 +135,13 @@ type position struct {
 	Offset uint64 `json:"offset"`
 }
 
+type resync struct {
+	Type   string              `json:"type"`
+	Reason client.ResyncReason `json:"reason"`
+	Epoch  string              `json:"epoch,omitempty"`
+	Offset uint64              `json:"offset,omitempty"`
+}
+
 // status prints joins, tells the terminal of trouble, and ends the command when
 // the channel is refused.
 func (s *subscriber) status(ctx context.Context, cancel func()) {
@@ -186,15 +193,12 @@ func (s *subscriber) messages(ctx context.Context, messages *client.Stream[clien
 	}
 	for m, err := range messages.All(ctx) {
 		if missed, ok := errors.AsType[*client.Resync](err); ok {
-			s.out.print(map[string]any{"type": "resync", "reason": missed.Reason}, false)
+			s.out.print(resync{"resync", missed.Reason, missed.Position.Epoch, missed.Position.Offset}, false)
 			continue
 		}
-		out := line{Type: "message", Event: m.Event, Payload: m.Payload, ID: m.ID, Offset: m.Offset, Replayed: m.Replayed}
+		out := line{Type: "message", Event: m.Event, Payload: m.Payload, ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Replayed: m.Replayed}
 		if m.IsBinary {
 			out.Base64 = base64.StdEncoding.EncodeToString(m.Binary)
-		}
-		if m.Offset > 0 {
-			out.Epoch = s.ch.Status().Position.Epoch
 		}
 		s.out.print(out, true)
 	}
