@@ -293,6 +293,12 @@ func (f *follower) caughtUp() bool {
 	return len(f.unanswered) == 0 && f.room.Status().State == client.Joined && f.isAt(f.ledger.head(f.epoch()))
 }
 
+// gaveUp says whether the client does not try to connect any more.
+func (f *follower) gaveUp() bool {
+	state := f.conn.Status().State
+	return state == client.NeedsAuth || state == client.Failed
+}
+
 // epoch is of the log that was heard of last. Call it with mu held.
 func (f *follower) epoch() string {
 	if f.messages == nil {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -91,8 +92,9 @@ func gather(ctx context.Context, s site, shape gathering) (*group, error) {
 		}
 		g.followers[i] = f
 		g.loops.Go(func() { f.run(ctx) })
-		if err := until(ctx, dialTimeout, f.who+" to join", func() bool { return f.visits.Load() > 0 || !g.verdict.clean() }); err != nil {
-			return fmt.Errorf("%w: %s", err, f.situation())
+		err = until(ctx, dialTimeout, f.who+" to join", func() bool { return f.visits.Load() > 0 || f.gaveUp() || !g.verdict.clean() })
+		if err != nil || f.gaveUp() {
+			return errors.Join(err, fmt.Errorf("%s: %s", f.who, f.situation()))
 		}
 		return nil
 	})

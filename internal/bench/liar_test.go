@@ -21,7 +21,8 @@ type liar struct {
 	url string
 
 	mu    sync.Mutex                     // guards the following
-	n     int                            // broadcasts to the members that it watches
+	event string                         // of the frames that it spoils
+	n     int                            // of those, to all members
 	spoil func(n int, f []byte) [][]byte // frames instead of the n-th
 	joins int                            // answers to joins of those who compare
 	turns []int                          // which of them become a refusal for the moment
@@ -42,7 +43,7 @@ func startLiar(t *testing.T, secret []byte, spoil func(n int, f []byte) [][]byte
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &liar{url: "http://" + listener.Addr().String(), spoil: spoil}
+	l := &liar{url: "http://" + listener.Addr().String(), spoil: spoil, event: protocol.EventBroadcast}
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -116,7 +117,7 @@ func (l *liar) lie(payload []byte) [][]byte {
 			return [][]byte{protocol.EncodeReply(protocol.V2, f.JoinRef, f.Ref, f.Topic, false, protocol.AppendError(nil, refusal)).Payload()}
 		}
 	}
-	if l.spoil == nil || !bytes.Contains(payload, []byte(`"`+protocol.EventBroadcast+`"`)) || bytes.Contains(payload, []byte(`"replayed":true`)) {
+	if l.spoil == nil || !bytes.Contains(payload, []byte(`"`+l.event+`"`)) || bytes.Contains(payload, []byte(`"replayed":true`)) {
 		return [][]byte{payload}
 	}
 	l.n++
@@ -126,9 +127,7 @@ func (l *liar) lie(payload []byte) [][]byte {
 func TestOrder(t *testing.T) {
 	secret := bytes.Repeat([]byte("k"), 32)
 	order := Order{Channels: 3, Writers: 2, Readers: 2, Rate: 600, Duration: 700e6, Away: 200e6, TextSize: 20, Durable: true}
-	on := func(t *testing.T, o Order, spoil func(n int, f []byte) [][]byte, turns ...int) Figures {
-		l := startLiar(t, secret, spoil)
-		l.turns = turns
+	of := func(t *testing.T, l *liar, o Order) Figures {
 		s, err := newChorale([]string{l.url, l.url}, mint(secret))
 		if err != nil {
 			t.Fatal(err)
@@ -138,6 +137,11 @@ func TestOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		return figures[0]
+	}
+	on := func(t *testing.T, o Order, spoil func(n int, f []byte) [][]byte, turns ...int) Figures {
+		l := startLiar(t, secret, spoil)
+		l.turns = turns
+		return of(t, l, o)
 	}
 
 	t.Run("[R1] [R2] [R3] [R4] [R5] everybody leaves and resumes, and nothing is missing, twice or out of order", func(t *testing.T) {
@@ -154,6 +158,18 @@ func TestOrder(t *testing.T) {
 					t.Errorf("figures %+v", f)
 				}
 			})
+		}
+	})
+
+	t.Run("[R7] who is not let in says why, and is not waited for", func(t *testing.T) {
+		l := startLiar(t, secret, nil)
+		s, err := newChorale([]string{l.url}, func(string) (string, error) { return "nonsense", nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = order.run(t.Context(), site{subject: s, run: "t", patience: enough})
+		if err == nil || !strings.Contains(err.Error(), "needs-auth") {
+			t.Errorf("%v", err)
 		}
 	})
 
@@ -188,6 +204,15 @@ func TestOrder(t *testing.T) {
 			},
 			func(f Figures) int64 { return f.Duplicated }, "twice",
 		},
+		"a frame that no client can read is an error": {
+			func(n int, f []byte) [][]byte {
+				if n == 50 {
+					return [][]byte{f, []byte("nonsense")}
+				}
+				return [][]byte{f}
+			},
+			func(f Figures) int64 { return f.Errors }, "a frame was dropped",
+		},
 		"one message in the place of another is disorder": {
 			func(n int, f []byte) [][]byte {
 				if n == 50 {
@@ -201,6 +226,36 @@ func TestOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := on(t, quiet, c.spoil)
+			if c.of(got) == 0 || !strings.Contains(got.FirstError, c.says) {
+				t.Errorf("%d errors, %d lost, %d duplicated, %d out of order; %s", got.Errors, got.Lost, got.Duplicated, got.OutOfOrder, got.FirstError)
+			}
+		})
+	}
+
+	for name, c := range map[string]struct {
+		instead func(f []byte) [][]byte
+		of      func(f Figures) int64
+		says    string
+	}{
+		"a change that is left out is lost, although the records are the same in the end": {
+			func([]byte) [][]byte { return nil }, func(f Figures) int64 { return f.Lost }, "never got offset",
+		},
+		"a change that comes twice is a duplicate": {
+			func(f []byte) [][]byte { return [][]byte{f, f} }, func(f Figures) int64 { return f.Duplicated }, "twice",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			isSpoilt := false
+			l := startLiar(t, secret, func(n int, f []byte) [][]byte {
+				// What was not applied only its author hears of.
+				if n < 50 || isSpoilt || !bytes.Contains(f, []byte(`"status":"applied"`)) {
+					return [][]byte{f}
+				}
+				isSpoilt = true
+				return c.instead(f)
+			})
+			l.event = protocol.EventChange
+			got := of(t, l, quiet)
 			if c.of(got) == 0 || !strings.Contains(got.FirstError, c.says) {
 				t.Errorf("%d errors, %d lost, %d duplicated, %d out of order; %s", got.Errors, got.Lost, got.Duplicated, got.OutOfOrder, got.FirstError)
 			}
