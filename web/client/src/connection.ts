@@ -5,10 +5,8 @@ import { createIntake } from "./intake";
 import { decodeFrame, decodeReply, encodeFrame, type Frame, type Reply } from "./protocol";
 import { Listeners, ValueStore } from "./store";
 import { isFinal, type TokenSource } from "./token";
-import type { ConnectionSnapshot, Fallback, Platform, SocketLike, Transport, Unsubscribe } from "./types";
+import type { ConnectionSnapshot, Fallback, Platform, SocketLike, Timers, Transport, Unsubscribe } from "./types";
 
-// A timer of the page, though a hidden tab's may come once a minute: there the browser keeps the socket, by answering the server's pings,
-// and a tab that is looked at again asks at once (PROBE_MS). A worker would keep the beat, but is a file that an app has to serve.
 const HEARTBEAT_MS = 15_000;
 /** How long the server may be silent after a heartbeat. */
 const ANSWER_MS = 10_000;
@@ -22,6 +20,9 @@ const TOKEN_RETRY_MS = 5_000;
 const TOKEN_LEAST_MS = 1_000;
 
 type TimerName = "retry" | "beat" | "answer" | "open" | "stable" | "blip" | "token";
+
+/** What keeps a connection that is open, and has to in a hidden tab too. The way back to one may take longer there. */
+const isSteady = (name: TimerName) => name === "beat" || name === "answer" || name === "token";
 
 export interface ConnectionOptions {
   readonly url: string;
@@ -450,7 +451,7 @@ export class Connection {
 
   #start(name: TimerName, ms: number, fn: () => void): void {
     this.#stop(name);
-    const handle = this.#platform.setTimeout(() => {
+    const handle = this.#timersOf(name).setTimeout(() => {
       this.#timers.delete(name);
       fn();
     }, ms);
@@ -461,7 +462,11 @@ export class Connection {
     const handle = this.#timers.get(name);
     if (handle === undefined) return;
     this.#timers.delete(name);
-    this.#platform.clearTimeout(handle);
+    this.#timersOf(name).clearTimeout(handle);
+  }
+
+  #timersOf(name: TimerName): Timers {
+    return isSteady(name) ? this.#platform.steady : this.#platform;
   }
 
   #publish(): void {

@@ -1,11 +1,15 @@
 /** The platform as browsers have it. Nothing else in this package reads a clock, draws a random number or opens a socket. */
 import { ChoraleError } from "./errors";
+import { createSteadyTimers } from "./steady";
 import type { Platform, SocketLike, Unsubscribe } from "./types";
 import { createUuid } from "./uuid";
 
 /** How much later than due a timer must be for the machine to have slept. */
 const WAKE_GAP_MS = 10_000;
 const WAKE_TICK_MS = 5_000;
+
+/** The program of a worker that keeps time (steady.ts). A text, because a file would have to be served by each app. */
+const KEEP_TIME = "URL.revokeObjectURL(location);onmessage=({data:[handle,ms]})=>setTimeout(postMessage,ms,handle)";
 
 /** The browser's platform, with parts replaced. */
 export function createPlatform(replaced: Partial<Platform> = {}): Platform {
@@ -16,6 +20,10 @@ export function createPlatform(replaced: Partial<Platform> = {}): Platform {
     random,
     setTimeout: (fn, ms) => setTimeout(fn, ms),
     clearTimeout: (handle) => clearTimeout(handle as ReturnType<typeof setTimeout>),
+    steady: createSteadyTimers(
+      () => platform,
+      () => new Worker(URL.createObjectURL(new Blob([KEEP_TIME]))),
+    ),
     nextTask,
     uuid: createUuid(now, random),
     openSocket,
@@ -101,7 +109,8 @@ function onHint(listener: Parameters<Platform["onHint"]>[0]): Unsubscribe {
   let last = Date.now();
   const timer = setInterval(() => {
     const at = Date.now();
-    if (at - last > WAKE_TICK_MS + WAKE_GAP_MS) listener("woken");
+    // Those of a hidden page come that late while it is awake, and it is told when it is looked at.
+    if (at - last > WAKE_TICK_MS + WAKE_GAP_MS && document.visibilityState !== "hidden") listener("woken");
     last = at;
   }, WAKE_TICK_MS);
   return () => {

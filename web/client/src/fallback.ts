@@ -4,9 +4,8 @@
  */
 import { EventReader, type StreamEvent } from "./event-reader";
 import { type Http, Route } from "./route";
-import type { Fallback, FallbackHost, Platform, SocketLike } from "./types";
+import type { Fallback, FallbackHost, SocketLike, Timers } from "./types";
 
-type Timers = Pick<Platform, "setTimeout" | "clearTimeout">;
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Characters of a POST's frames: no more bytes than the least that a server may allow for a frame. A longer frame goes alone. */

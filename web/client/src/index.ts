@@ -44,6 +44,7 @@ export type {
   SocketLike,
   StorageSnapshot,
   Store,
+  Timers,
   Transport,
   Unsubscribe,
 } from "./types";

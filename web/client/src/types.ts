@@ -89,12 +89,17 @@ export interface RealtimeClientOptions {
   releaseMs?: number;
 }
 
-/** Everything the client takes from outside. Nothing else in it reads a clock, draws a random number or opens a socket. */
-export interface Platform {
-  now(): number;
-  random(): number;
+export interface Timers {
   setTimeout(fn: () => void, ms: number): unknown;
   clearTimeout(handle: unknown): void;
+}
+
+/** Everything the client takes from outside. Nothing else in it reads a clock, draws a random number or opens a socket. */
+export interface Platform extends Timers {
+  now(): number;
+  random(): number;
+  /** Timers that are on time in hidden tabs too: for what the server, or another tab, waits for. */
+  readonly steady: Timers;
   /** Runs `fn` in a task of its own, behind those that wait. Unlike timers it is not slow in hidden tabs. */
   nextTask(fn: () => void): void;
   uuid(): string;

@@ -97,6 +97,19 @@ describe("Tabs", () => {
     expect(room.appliedIds).toHaveLength(1);
   });
 
+  it("[trap 22] that are hidden notice it as soon, although their pages' timers come once a minute", async () => {
+    const { open, pass, platform } = createTabs();
+    const setTimeout = (fn: () => void, ms: number) => platform.setTimeout(fn, ms > 1_000 ? Math.max(ms, 60_000) : ms);
+    const leader = open();
+    await pass(1_000);
+    const hidden = open({ platform: { setTimeout } });
+    await pass(1_000);
+    leader.tab.freeze(true);
+    hidden.notes.add({ id: "n1", content: "written meanwhile" });
+    await pass(6_000);
+    expect([hidden.status(), hidden.pending()]).toEqual(["connected", 0]);
+  });
+
   it("that open while the leader is frozen have a socket within two seconds", async () => {
     const { open, pass } = createTabs();
     const leader = open();

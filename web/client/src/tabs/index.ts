@@ -39,7 +39,7 @@ export function shareSocket({ platform: replaced = {}, device = createDevice() }
     }
     return tabs.open(url);
   };
-  return { ...replaced, openSocket };
+  return { ...replaced, openSocket, steady: platform.steady }; // one worker for both
 }
 
 export type { BroadcastLike, Device } from "../device";

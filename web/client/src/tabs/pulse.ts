@@ -20,7 +20,7 @@ export class Pulse {
     if (this.#timer !== undefined) return;
     const askedAt = this.#platform.now();
     this.#ask();
-    this.#timer = this.#platform.setTimeout(() => {
+    this.#timer = this.#platform.steady.setTimeout(() => {
       this.#timer = undefined;
       // A timer that is late has been asleep itself, and the answer lies behind it.
       if (this.#platform.now() - askedAt > 2 * PULSE_MS) this.feel();
@@ -31,7 +31,7 @@ export class Pulse {
   /** Something came. */
   felt(): void {
     if (this.#timer === undefined) return;
-    this.#platform.clearTimeout(this.#timer);
+    this.#platform.steady.clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 }

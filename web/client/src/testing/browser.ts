@@ -57,9 +57,11 @@ class Tab implements FakeTab {
 
   constructor(platform: FakePlatform, factory: IDBFactory, locks: Locks, channels: Set<Ear>, hasLocks: boolean) {
     this.#locks = locks;
+    const setTimeout = (fn: () => void, ms: number) => platform.setTimeout(() => this.run(fn), ms);
     this.platform = {
       ...platform,
-      setTimeout: (fn, ms) => platform.setTimeout(() => this.run(fn), ms),
+      setTimeout,
+      steady: { setTimeout, clearTimeout: platform.clearTimeout },
       nextTask: (fn) => platform.nextTask(() => this.run(fn)),
       openSocket: (url) => this.#socket(platform.openSocket(url)),
       reportError: (error) => this.run(() => platform.reportError(error)),

@@ -80,6 +80,7 @@ export function createFakePlatform({ seed = 1, start = 1_790_000_000_000 }: Fake
     uuid: createUuid(now, random),
     setTimeout,
     clearTimeout,
+    steady: { setTimeout, clearTimeout },
     nextTask: (run) => timers.add({ at: time, run }),
     openSocket,
     loadFallback: async (host) =>
