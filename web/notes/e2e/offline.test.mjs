@@ -2,14 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 import { launch } from "./lib/browser.mjs";
 import { eventually } from "./lib/eventually.mjs";
 import { interviews, scenario } from "./lib/scenario.mjs";
 
 const EDITS = 200;
-/** How long a tab is frozen: longer than heartbeats, and than the server waits for one. */
-const FROZEN_MS = 60_000;
 
 /** Writes so many notes with the composer, from within the page: a driver's round trips would take longer than the rest. */
 async function writeAll(input, [edits, word]) {
@@ -187,27 +184,6 @@ describe("kept on the device", () => {
         texts,
         texts.map((_, i) => `Killed ${i}`),
       );
-    },
-  );
-
-  scenario(
-    "[trap 27] a tab that was frozen for a minute is current soon after waking",
-    { ...lost, timeoutMs: 150_000 },
-    async (stage, t) => {
-      const [ada, ben] = [await stage.person("Ada"), await stage.person("Ben")];
-      const devtools = await ada.context.newCDPSession(ada.page);
-      await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
-      await ben.write("Written while Ada slept");
-      await ben.hasSettled("Written while Ada slept");
-      await pause(FROZEN_MS);
-      const woken = Date.now();
-      await devtools.send("Page.setWebLifecycleState", { state: "active" });
-      await ada.sees("Written while Ada slept");
-      // A bound for what would be a reconnect, and no measurement: see the README of this directory.
-      const took = Date.now() - woken;
-      t.diagnostic(`current ${took} ms after waking`);
-      assert.ok(took < 5_000, `it took ${took} ms`);
-      await ada.isConnected();
     },
   );
 

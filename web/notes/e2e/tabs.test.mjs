@@ -5,6 +5,7 @@ import { after, before, describe } from "node:test";
 import { launch } from "./lib/browser.mjs";
 import { eventually } from "./lib/eventually.mjs";
 import { scenario } from "./lib/scenario.mjs";
+import { socketsOf } from "./lib/sockets.mjs";
 
 /** How many notes the other tab writes, while the first one closes. */
 const NOTES = 30;
@@ -15,20 +16,6 @@ describe("tabs", () => {
     browser = await launch();
   });
   after(() => browser.close());
-
-  /** The open WebSockets of all tabs of a person's browser, from now on. */
-  const socketsOf = ({ page, context }) => {
-    const open = new Set();
-    const watch = (page) => {
-      page.on("websocket", (socket) => {
-        open.add(socket);
-        for (const owner of [socket, page]) owner.on("close", () => open.delete(socket));
-      });
-    };
-    watch(page);
-    context.on("page", watch);
-    return open;
-  };
 
   const sessionsAt = async (server) => {
     const text = await (await fetch(`${server.url}/metrics`)).text();

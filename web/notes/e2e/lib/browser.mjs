@@ -1,4 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 const PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -19,18 +25,52 @@ function executable() {
   return found;
 }
 
-/** Starts a headless Chromium that minds its own business: no updates, no sync, no sandbox that a container would refuse. */
+/** It minds its own business: no updates, no sync, no sandbox that a container would refuse. */
+const ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Starts a headless Chromium. */
 export function launch() {
-  return chromium.launch({
-    executablePath: executable(),
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  return chromium.launch({ executablePath: executable(), args: ARGS });
+}
+
+/**
+ * Starts a headless Chromium in which a tab behind another one is hidden, and slowed down to a timer a second. Playwright has each page of its own think
+ * that it is looked at; those of a browser that it did not start, in the context that was there before, it leaves alone.
+ *
+ * @returns {Promise<{newContext: () => Promise<import("playwright-core").BrowserContext>, close: () => Promise<void>}>} a browser for one person
+ */
+export async function launchWithHiddenTabs() {
+  const profile = await mkdtemp(join(tmpdir(), "chorale-chromium-"));
+  const program = spawn(
+    executable(),
+    [...ARGS, "--headless", "--remote-debugging-port=0", `--user-data-dir=${profile}`, "--window-size=1180,820"],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
+  const exited = once(program, "exit");
+  const browser = await chromium.connectOverCDP(await endpointOf(program), { noDefaults: true });
+  return {
+    newContext: async () => browser.contexts()[0],
+    close: async () => {
+      program.kill();
+      await exited;
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 }); // its children may be at it still
+    },
+  };
+}
+
+/** Where a Chromium that was started can be spoken to, as it says itself. */
+async function endpointOf({ stderr }) {
+  for await (const line of createInterface({ input: stderr })) {
+    const [, endpoint] = /^DevTools listening on (ws:.+)$/.exec(line) ?? [];
+    if (endpoint) return endpoint;
+  }
+  throw new Error("Chromium ended before it could be spoken to");
 }

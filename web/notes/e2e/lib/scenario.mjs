@@ -26,8 +26,8 @@ class Stage {
   }
 
   /** Somebody opens an interview, or another page of the app. */
-  async person(name, { path = interviews.planned, url = this.server.url, context } = {}) {
-    const person = await Person.arrive(this.#browser, url, name, { path, context });
+  async person(name, { path = interviews.planned, url = this.server.url, context, browser = this.#browser } = {}) {
+    const person = await Person.arrive(browser, url, name, { path, context });
     this.people.push(person);
     if (path.includes("/i/")) await person.see("note").waitFor(); // the sample has notes in each: the interview is loaded
     return person;
