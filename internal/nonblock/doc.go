@@ -14,10 +14,11 @@
 // # What a caller must know
 //
 // The goroutine keeps its processor while the kernel works, and the garbage
-// collector waits for it. And while the monitor sleeps nobody interrupts who
-// computes for long: who does, gives others their turn (runtime.Gosched). So never for files, whose writes may wait for the disk,
-// nor for descriptors that block. What goes through here is not seen by the race
-// detector, which looks into package unix.
+// collector waits for it. So never for descriptors that block; and for a file only
+// by who notices that its writes begin to wait for the disk. While the monitor
+// sleeps nobody interrupts who computes for long: who does, gives others their turn
+// (runtime.Gosched). What goes through here is not seen by the race detector, which
+// looks into package unix.
 //
 // # Concurrency
 //

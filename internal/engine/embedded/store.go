@@ -58,7 +58,7 @@ func openStore(o Options) (*store, error) {
 	h := newHealth(base, dir, o.BallastBytes, o.Logger)
 	s := &store{
 		health:   h,
-		fs:       &walFS{FS: vfs.OnDiskFull(base, h.diskFull), fail: h.fail, pause: h.pause},
+		fs:       &walFS{FS: vfs.OnDiskFull(base, h.diskFull), fail: h.fail, pause: h.pause, quick: base == vfs.Default},
 		log:      &pebbleLog{log: o.Logger, health: h},
 		inMemory: o.inMemory(),
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -21,6 +22,7 @@ type walFS struct {
 	disk  atomic.Int64 // commits under way that must survive power loss
 	fail  func(error)  // told of the first error, before Pebble is
 	pause func()       // called before a table is made, see health.pause
+	quick bool         // log files are the operating system's own, see walFile.writeQuickly
 }
 
 func isWAL(name string) bool { return strings.HasSuffix(name, ".log") }
@@ -61,13 +63,42 @@ func (fs *walFS) wrap(name string, f vfs.File, err error) (vfs.File, error) {
 type walFile struct {
 	vfs.File
 	fs       *walFS
-	unsynced bool // bytes were written since the last fsync
+	unsynced bool      // bytes were written since the last fsync
+	wary     time.Time // until then writes may be slow
 }
 
 func (f *walFile) Write(p []byte) (int, error) {
 	f.unsynced = true
-	n, err := f.File.Write(p)
-	return n, f.note(err)
+	n := f.writeQuickly(p)
+	if n == len(p) {
+		return n, nil
+	}
+	m, err := f.File.Write(p[n:])
+	return n + m, f.note(err)
+}
+
+// A write of the log is a copy into the operating system's memory, of a few
+// microseconds, until the disk cannot keep up: then writers are made to wait.
+const (
+	slowWrite = 5 * time.Millisecond // more than a thread that loses its CPU is away
+	waryFor   = time.Second
+)
+
+// writeQuickly writes without telling the scheduler, who would have another thread
+// ready by the time the copy is made (package nonblock), and returns how much that
+// was. After a write that was slow it writes nothing for a while, so that nobody
+// but the log waits for the disk. What it leaves, errors included, is for an
+// ordinary write.
+func (f *walFile) writeQuickly(p []byte) int {
+	begun := time.Now()
+	if !f.fs.quick || begun.Before(f.wary) {
+		return 0
+	}
+	n := writeUnannounced(f.Fd(), p)
+	if took := time.Since(begun); took > slowWrite {
+		f.wary = begun.Add(took + waryFor)
+	}
+	return n
 }
 
 func (f *walFile) Sync() error { return f.SyncData() }
