@@ -23,6 +23,9 @@
 // holds none. A frame that has not arrived whole is kept; its memory grows with
 // what arrived, never with what a header announces.
 //
+// Reads and writes that do not wait are not announced to Go's scheduler (package
+// nonblock): after each full read a socket lets others have their turn.
+//
 // A receiver may ask for a pause, as a session does for a client that is over its
 // limits: then the socket is not read for a moment, and what the client sends
 // fills its own buffers.

@@ -63,8 +63,8 @@ func (fs *walFS) wrap(name string, f vfs.File, err error) (vfs.File, error) {
 type walFile struct {
 	vfs.File
 	fs       *walFS
-	unsynced bool      // bytes were written since the last fsync
-	wary     time.Time // until then writes may be slow
+	unsynced bool // bytes were written since the last fsync
+	pace     pace
 }
 
 func (f *walFile) Write(p []byte) (int, error) {
@@ -77,28 +77,37 @@ func (f *walFile) Write(p []byte) (int, error) {
 	return n + m, f.note(err)
 }
 
-// A write of the log is a copy into the operating system's memory, of a few
-// microseconds, until the disk cannot keep up: then writers are made to wait.
-const (
-	slowWrite = 5 * time.Millisecond // more than a thread that loses its CPU is away
-	waryFor   = time.Second
-)
-
 // writeQuickly writes without telling the scheduler, who would have another thread
 // ready by the time the copy is made (package nonblock), and returns how much that
-// was. After a write that was slow it writes nothing for a while, so that nobody
-// but the log waits for the disk. What it leaves, errors included, is for an
-// ordinary write.
+// was. What it leaves, errors included, is for an ordinary write.
 func (f *walFile) writeQuickly(p []byte) int {
 	begun := time.Now()
-	if !f.fs.quick || begun.Before(f.wary) {
+	if !f.fs.quick || f.pace.isSlow(begun) {
 		return 0
 	}
 	n := writeUnannounced(f.Fd(), p)
-	if took := time.Since(begun); took > slowWrite {
-		f.wary = begun.Add(took + waryFor)
-	}
+	f.pace.took(begun, time.Since(begun))
 	return n
+}
+
+// A pace says whether a file's writes are slow. They are copies into the operating
+// system's memory, of a few microseconds, until the disk cannot keep up: then
+// writers are made to wait, and nobody but they should.
+type pace struct {
+	slowUntil time.Time
+}
+
+const (
+	slowWrite = 5 * time.Millisecond // more than a thread that loses its CPU is away
+	slowFor   = time.Second          // how long one slow write counts
+)
+
+func (p *pace) isSlow(now time.Time) bool { return now.Before(p.slowUntil) }
+
+func (p *pace) took(begun time.Time, d time.Duration) {
+	if d > slowWrite {
+		p.slowUntil = begun.Add(d + slowFor)
+	}
 }
 
 func (f *walFile) Sync() error { return f.SyncData() }

@@ -89,6 +89,7 @@ export interface RealtimeClientOptions {
   releaseMs?: number;
 }
 
+/** `setTimeout` and `clearTimeout` as browsers have them; a handle is whatever the first returns. */
 export interface Timers {
   setTimeout(fn: () => void, ms: number): unknown;
   clearTimeout(handle: unknown): void;

@@ -8,7 +8,8 @@ import { RefusedNotice } from "./notices.tsx";
  * above the composer, to be seen wherever the timeline was scrolled to.
  */
 export function RefusedNew({ failures, notes, actions }: { failures: Failures; notes: readonly Note[]; actions: NoteActions }) {
-  // Asked from the few that failed: there may be ten thousand notes, and this is rendered with every change of one.
-  const homeless = [...failures.values()].filter(({ recordId }) => !notes.some(({ id }) => id === recordId));
+  if (failures.size === 0) return null; // nearly always: else ten thousand notes would be looked at with every change of one
+  const there = new Set(notes.map((note) => note.id));
+  const homeless = [...failures.values()].filter((failure) => !there.has(failure.recordId));
   return homeless.map((failure) => <RefusedNotice key={failure.recordId} failure={failure} actions={actions} />);
 }

@@ -1,0 +1,97 @@
+package embedded
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// openLog opens a log file of the operating system's, under a walFS that notes
+// what it is told of.
+func openLog(t *testing.T, path string) (f *walFile, told *[]error) {
+	t.Helper()
+	told = new([]error)
+	fs := &walFS{FS: vfs.Default, quick: true, fail: func(err error) { *told = append(*told, err) }}
+	// Opened as it is, so that it may be a device.
+	file, err := vfs.Default.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f = &walFile{File: file, fs: fs}
+	t.Cleanup(func() { _ = f.File.Close() }) // some tests have closed it
+	return f, told
+}
+
+func TestLogFile(t *testing.T) {
+	t.Run("holds what was written, one behind the other, whether writes are slow or not", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "000001.log")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, told := openLog(t, path)
+		var want []byte
+		for i := range 4 {
+			f.pace = pace{}
+			if i%2 == 1 {
+				f.pace.took(time.Now(), time.Hour)
+			}
+			part := bytes.Repeat([]byte{byte('a' + i)}, 100_000)
+			want = append(want, part...)
+			if n, err := f.Write(part); n != len(part) || err != nil {
+				t.Fatalf("wrote %d: %v", n, err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes are there, want %d: %v", len(got), len(want), err)
+		}
+		if !f.unsynced || len(*told) > 0 {
+			t.Errorf("unsynced %t, told of %v", f.unsynced, *told)
+		}
+	})
+	t.Run("says what went wrong, though the first try says nothing", func(t *testing.T) {
+		const full = "/dev/full" // a disk without space
+		if _, err := os.Stat(full); err != nil {
+			t.Skipf("%s has no %s", runtime.GOOS, full)
+		}
+		f, told := openLog(t, full)
+		n, err := f.Write([]byte("x"))
+		if n != 0 || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("wrote %d: %v", n, err)
+		}
+		if len(*told) != 1 || !errors.Is((*told)[0], syscall.ENOSPC) {
+			t.Errorf("told of %v", *told)
+		}
+	})
+}
+
+func TestPace(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		what  string
+		took  time.Duration
+		after time.Duration // since the write began
+		slow  bool
+	}{
+		{"a quick write says nothing", 20 * time.Microsecond, 0, false},
+		{"nor does one whose thread has lost its CPU", slowWrite, 0, false},
+		{"after a slow one writes are slow", 80 * time.Millisecond, 80 * time.Millisecond, true},
+		{"for a while from its end on", 80 * time.Millisecond, slowFor + 79*time.Millisecond, true},
+		{"and not for ever", 80 * time.Millisecond, slowFor + 80*time.Millisecond, false},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			var p pace
+			p.took(now, c.took)
+			if got := p.isSlow(now.Add(c.after)); got != c.slow {
+				t.Errorf("slow is %t", got)
+			}
+		})
+	}
+}
