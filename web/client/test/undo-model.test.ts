@@ -363,9 +363,52 @@ const FAILED: [first: Step[], later: Step[]][] = [
     ],
     [],
   ],
+  // An undo went back to one refused write, and another refused write stood on that.
+  [
+    [
+      ["type", 1, 0],
+      ["late", 1, 0],
+      ["add", 2, 0],
+      ["type", 1, 0],
+      ["undo", 0, 0],
+      ["type", 1, 0],
+      ["late", 1, 0],
+      ["bad", 0, 0],
+      ["bad", 1, 0],
+    ],
+    [["pass", 0, 4]],
+  ],
+  // What an undo deletes was Ben's by then, and a newer write had ended redo before that was known.
+  [
+    [
+      ["add", 3, 0],
+      ["pass", 0, 4],
+      ["ben type", 3, 0],
+      ["undo", 0, 0],
+      ["redo", 0, 0],
+      ["undo", 0, 0],
+      ["vote", 0, 0],
+    ],
+    [],
+  ],
+  // One element of a set lost to Ben's, and the other seemed to have lost with it.
+  [
+    [
+      ["tag", 1, 0],
+      ["delete", 0, 0],
+      ["undo", 0, 0],
+      ["tag", 1, 3],
+      ["tag", 1, 0],
+      ["pass", 0, 1],
+      ["type", 0, 0],
+      ["bad", 1, 0],
+      ["ben tag", 0, 0],
+    ],
+    [["ben tag", 1, 3]],
+  ],
 ];
 
-/** The same of the second property: what was counted back was refused, and the record deleted meanwhile. */
+/** The same of the second property: what was counted back was refused, and the record deleted meanwhile; a refused write lay between. */
 const FAILED_TWICE: Step[][] = [
   [
     ["bad", 0, 0],
@@ -378,6 +421,15 @@ const FAILED_TWICE: Step[][] = [
     ["pass", 0, 2],
     ["undo", 0, 0],
     ["delete", 0, 0],
+  ],
+  [
+    ["kill", 0, 0],
+    ["pass", 0, 2],
+    ["move", 0, 0],
+    ["bad", 0, 0],
+    ["move", 0, 0],
+    ["undo", 0, 0],
+    ["redo", 0, 0],
   ],
 ];
 function* every(ms: number) {

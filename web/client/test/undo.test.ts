@@ -363,6 +363,35 @@ describe("what may go wrong", () => {
     expect(undo.state.getSnapshot()).toEqual({ canUndo: false, canRedo: false });
   });
 
+  it("[U6] an undo that has put back what was then refused is corrected", async () => {
+    const { ada, ben, undo, pass } = await withNote({ captureMs: 0 });
+    ada.notes.patch("n1", { content: "too late", votes: { increment: 1 } }, { ifVersion: 0 });
+    ada.notes.patch("n1", { content: "second" });
+    undo.undo();
+    expect(ada.note("n1")?.content).toBe("too late");
+    await pass();
+    for (const { note } of [ada, ben]) expect(note("n1")).toMatchObject({ content: "first", votes: 0 });
+    expect(undo.state.getSnapshot()).toEqual({ canUndo: false, canRedo: true });
+    undo.redo();
+    undo.undo();
+    await pass();
+    expect(ben.note("n1")?.content).toBe("first");
+  });
+
+  it("[U4] of two elements of a set one is somebody else's by now, and the other comes back", async () => {
+    const { ada, ben, undo, pass } = await withNote({ captureMs: 0 });
+    ada.notes.patch("n1", { tags: ["price", "ux", "late"] });
+    undo.undo();
+    await pass(50);
+    ben.notes.patch("n1", { tags: ["ux", "price"] });
+    await pass();
+    undo.redo();
+    await pass();
+    undo.undo();
+    await pass();
+    expect(ben.note("n1")?.tags).toEqual(["price", "ux"]);
+  });
+
   it("[U6] an undo that the server refuses says so, is no failure of the person's, and cannot be done again", async () => {
     let isStrict = false;
     const { ada, undo, pass } = await twoPeople({}, () => (isStrict ? { code: "forbidden", message: "read only" } : undefined));

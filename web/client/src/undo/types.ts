@@ -1,6 +1,6 @@
 import type { CollectionInside } from "../collection/seam";
 import type { CollectionSnapshot, Outcome, Store } from "../types";
-import type { SkipReason } from "./part";
+import type { SkipReason } from "./ledger";
 
 /** A collection whose writes can be taken back: one of a channel, or one that is checked by a schema. */
 export interface UndoableCollection {
