@@ -295,6 +295,29 @@ describe("The fake server", () => {
   });
 });
 
+it("what waited for a paused network is not overtaken by what was on its way when that resumed", async () => {
+  const platform = createFakePlatform();
+  const server = createFakeServer({ platform, latencyMs: 10 });
+  const socket = platform.openSocket(`ws://fake/socket/websocket?apikey=${server.token("ada")}`);
+  const got: number[] = [];
+  socket.onmessage = (data) => {
+    const [, , , event, payload] = JSON.parse(data);
+    if (event === "broadcast") got.push(payload.payload);
+  };
+  await platform.advance(10);
+  socket.send(JSON.stringify(["j", "1", TOPIC, "phx_join", { config: { chorale: { v: 1, client: "c", collections: [] } } }]));
+  await platform.advance(20);
+  server.pause();
+  server.channel(CHANNEL).broadcast("wave", 1);
+  await platform.advance(15);
+  server.channel(CHANNEL).broadcast("wave", 2);
+  await platform.advance(5);
+  expect(got).toEqual([]);
+  server.resume();
+  await platform.advance(20);
+  expect(got).toEqual([1, 2]);
+});
+
 describe("The fake platform", () => {
   it("runs timers in their order, with the microtasks between them, and shows whole milliseconds", async () => {
     const platform = createFakePlatform({ start: 1_000 });

@@ -77,11 +77,11 @@ export class FakeSocket {
     this.#end(code, reason);
   }
 
-  /** Lets go what waited. */
+  /** Lets go what waited, now: what is on its way still must not come before it. */
   resume(): void {
     const held = this.#held;
     this.#held = [];
-    for (const arrive of held) this.#later(0, arrive);
+    for (const arrive of held) arrive();
   }
 
   #end(code: number, reason: string): void {
