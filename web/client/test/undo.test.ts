@@ -392,6 +392,23 @@ describe("what may go wrong", () => {
     expect(ben.note("n1")?.tags).toEqual(["price", "ux"]);
   });
 
+  it("[U3] what is counted back after a deletion on its way is not taken for what somebody else had counted before that", async () => {
+    const { ada, ben, undo, pass } = await withNote({ captureMs: 0 });
+    ada.notes.patch("n1", { votes: { increment: 1 } });
+    await pass();
+    ada.notes.delete("n1");
+    await pass();
+    ada.notes.restore("n1");
+    await pass();
+    const done = [undo.undo(), undo.undo(), undo.undo()];
+    await pass();
+    expect(await Promise.all(done.map((one) => one?.settled))).toEqual([[], [], []]);
+    expect(ben.note("n1")).toMatchObject({ votes: 0 });
+    for (let step = 0; step < 3; step++) undo.redo();
+    await pass();
+    expect(ben.note("n1")).toMatchObject({ votes: 1 });
+  });
+
   it("[U6] an undo that the server refuses says so, is no failure of the person's, and cannot be done again", async () => {
     let isStrict = false;
     const { ada, undo, pass } = await twoPeople({}, () => (isStrict ? { code: "forbidden", message: "read only" } : undefined));

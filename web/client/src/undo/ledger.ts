@@ -48,6 +48,9 @@ interface Life {
   isShared: boolean;
 }
 
+/** What this client has counted in a record that is shown, or in one that the log has. */
+type Counted = "total" | "logged";
+
 /** One record's part of a step. */
 export interface Entry extends Owner {
   life?: Life | undefined;
@@ -243,7 +246,7 @@ export class Ledger {
     if (status === "noop" && isRestored) for (const other of this.#lives) if (other.life) other.life.isShared = true;
     if (!isDone) entry.isGone = true;
     if (!isDone || isRestored || !before) return undefined;
-    const isAsShown = before.updatedBy === life.begun?.updatedBy && !this.#isTouched(life, before);
+    const isAsShown = before.updatedBy === life.begun?.updatedBy && !this.#isTouched(life, before, "logged");
     if (isAsShown && !life.isShared) return undefined;
     entry.isGone = entry.isOvertaken = true;
     return this.#toRestore(now);
@@ -256,14 +259,14 @@ export class Ledger {
   }
 
   /** Whether somebody else has written in a record since it began, or counted: counters have no stamps. */
-  #isTouched({ begun, counted }: Life, now: WireRecord): boolean {
-    const isCounted = !isSameJson(this.#countedByOthers(now), counted);
+  #isTouched({ begun, counted }: Life, now: WireRecord, own: Counted = "total"): boolean {
+    const isCounted = !isSameJson(this.#countedByOthers(now, own), counted);
     return isCounted || (begun !== undefined && isWrittenByOthers(begun, now, this.#authors));
   }
 
-  /** What others have made of the counters: nothing where it is none. */
-  #countedByOthers({ counters = {} }: WireRecord): Named<number> {
-    const others = Object.entries(counters).map(([name, is]) => [name, is - (this.#tallies.get(name)?.total ?? 0)] as const);
+  /** What others have made of the counters, nothing where it is none. */
+  #countedByOthers({ counters = {} }: WireRecord, own: Counted = "total"): Named<number> {
+    const others = Object.entries(counters).map(([name, is]) => [name, is - (this.#tallies.get(name)?.[own] ?? 0)] as const);
     return Object.fromEntries(others.filter(([, by]) => by !== 0));
   }
 

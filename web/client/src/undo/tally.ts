@@ -27,6 +27,11 @@ export class Tally {
     return this.#settled + sum(this.#counts);
   }
 
+  /** What of that the log has. */
+  get logged(): number {
+    return this.#settled + sum(this.#counts.filter(({ isSent }) => !isSent));
+  }
+
   /** What is to be counted. */
   get due(): number {
     return this.#left - sum(this.#counts.filter(isToBalance));
