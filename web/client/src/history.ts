@@ -7,7 +7,7 @@
  */
 import { Base } from "./collection/base";
 import { freeze } from "./collection/json";
-import type { WireChange, WireRecord } from "./collection/seam";
+import type { WireChange, WireRecord } from "./collection/wire";
 import { ChoraleError } from "./errors";
 import type { Json, MutationOp, RealtimeClientOptions, Rec, RecordShape } from "./types";
 

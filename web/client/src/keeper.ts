@@ -2,7 +2,7 @@
  * Where a channel meets what keeps it on the device. A channel says what has changed; a keeper decides when that is written, and how.
  * `@chorale/client/offline` has the keeper; without one nothing here costs anything.
  */
-import type { WireRecord } from "./collection/seam";
+import type { WireRecord } from "./collection/wire";
 import type { Json, Platform, RealtimeClient, StorageSnapshot, Store } from "./types";
 
 /** A place in a channel's log, to resume from. */

@@ -1,6 +1,7 @@
 /** One channel of this client: its join, its position in the log, and what it hands to messages, presence and records. */
 import { byteLength } from "./collection/json";
-import type { ChannelStore, CreateChannelStore, StoreHost, WireRefusal } from "./collection/seam";
+import type { ChannelStore, CreateChannelStore, StoreHost } from "./collection/seam";
+import type { WireRefusal } from "./collection/wire";
 import type { Connection } from "./connection";
 import { backoffMs } from "./connection-state";
 import { ChoraleError } from "./errors";

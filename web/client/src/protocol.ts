@@ -1,5 +1,5 @@
 /** Frames of the wire (docs/protocol.md, sections 2 to 8): `unknown` comes in here, and typed values or a ProtocolError leave. */
-import type { RecordsPage, WireChange, WireError, WireOutcome, WireRecord, WireRefusal, WireSynced } from "./collection/seam";
+import type { RecordsPage, WireChange, WireError, WireOutcome, WireRecord, WireRefusal, WireSynced } from "./collection/wire";
 import { ChoraleError } from "./errors";
 import type { Json } from "./types";
 

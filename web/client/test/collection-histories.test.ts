@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type Content, reduce } from "../src/collection/reduce";
-import type { WireRecord, WireStatus } from "../src/collection/seam";
+import type { WireRecord, WireStatus } from "../src/collection/wire";
 import type { MutationOp } from "../src/types";
 
 interface HistoryWrite extends Partial<Content> {

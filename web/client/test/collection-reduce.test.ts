@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Content, type Operation, reduce } from "../src/collection/reduce";
-import type { WireRecord } from "../src/collection/seam";
+import type { WireRecord } from "../src/collection/wire";
 import { formatTime } from "../src/hlc";
 import type { Json, MutationOp } from "../src/types";
 

@@ -1,7 +1,8 @@
 /** What only a channel that answers out of turn, or late, can bring about. */
 import { describe, expect, it } from "vitest";
-import type { StoreHost, WireChange, WireOutcome, WireRecord, WireRefusal } from "../src/collection/seam";
+import type { StoreHost } from "../src/collection/seam";
 import { createChannelStore } from "../src/collection/store";
+import type { WireChange, WireOutcome, WireRecord, WireRefusal } from "../src/collection/wire";
 import { createFakePlatform } from "../src/testing";
 import type { SentMutation } from "./people";
 

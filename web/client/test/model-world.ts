@@ -3,8 +3,9 @@
  * After every step the world checks what must always hold.
  */
 import { expect } from "vitest";
-import type { ChannelStore, StoreHost, WireChange, WireOutcome, WireRefusal } from "../src/collection/seam";
+import type { ChannelStore, StoreHost } from "../src/collection/seam";
 import { createChannelStore } from "../src/collection/store";
+import type { WireChange, WireOutcome, WireRefusal } from "../src/collection/wire";
 import { FakeChannel, type Member, type Position } from "../src/testing/channel";
 import type { FakeMutation } from "../src/testing/mutations";
 import type { Mutation, Outcome, Rec } from "../src/types";

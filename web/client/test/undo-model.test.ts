@@ -5,7 +5,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { WireRecord } from "../src/collection/seam";
+import type { WireRecord } from "../src/collection/wire";
 import { createUndo } from "../src/undo";
 import { createRoom } from "./people";
 

@@ -1,6 +1,6 @@
 import { timeOf } from "../hlc";
 import { withElements } from "./reduce";
-import type { RecordsPage, WireChange, WireRecord } from "./seam";
+import type { RecordsPage, WireChange, WireRecord } from "./wire";
 
 /** A record before and after a change. */
 export interface Transition {

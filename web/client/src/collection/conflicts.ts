@@ -1,7 +1,7 @@
 import type { Conflict, Json } from "../types";
 import type { Transition } from "./base";
 import { isSameJson, own } from "./json";
-import type { WireChange, WireRecord } from "./seam";
+import type { WireChange, WireRecord } from "./wire";
 import type { Write } from "./write";
 
 /** A conflict, but for where it is. */

@@ -1,6 +1,6 @@
 import type { ChannelKeeper, KeptWrite } from "../keeper";
 import type { Outcome } from "../types";
-import type { WireOutcome } from "./seam";
+import type { WireOutcome } from "./wire";
 import { covers, decode, encode, squash, type Write } from "./write";
 
 /** How many writes may be on their way at once, in mutations. More would only wait in the server's queue. */

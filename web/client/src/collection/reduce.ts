@@ -4,7 +4,7 @@
  */
 import type { Json, MutationOp } from "../types";
 import { own } from "./json";
-import type { Stamp, WireRecord, WireStatus } from "./seam";
+import type { Stamp, WireRecord, WireStatus } from "./wire";
 
 /** What a write brings. Sets say for each element whether it is added; counters say by how much they grow. */
 export interface Content {

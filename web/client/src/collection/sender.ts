@@ -1,5 +1,6 @@
 import { type FrozenEntry, type Outbox, WINDOW } from "./outbox";
-import type { StoreHost, WireOutcome, WireRefusal } from "./seam";
+import type { StoreHost } from "./seam";
+import type { WireOutcome, WireRefusal } from "./wire";
 
 /** How long a refusal that does not say is waited out, in ms. */
 const RETRY_MS = 1_000;

@@ -7,20 +7,10 @@ import { type FieldConflict, lostBy, OwnFields } from "./conflicts";
 import { byteLength, toJson } from "./json";
 import { type Entry, type FrozenEntry, Outbox } from "./outbox";
 import { reduce } from "./reduce";
-import type {
-  ChannelStore,
-  CollectionInside,
-  RecordsPage,
-  StoreHost,
-  WireChange,
-  WireOutcome,
-  WireRecord,
-  WireSynced,
-  WriteListener,
-  WriteTerms,
-} from "./seam";
+import type { ChannelStore, CollectionInside, StoreHost, WriteListener, WriteTerms } from "./seam";
 import { Sender } from "./sender";
 import { View } from "./view";
+import type { RecordsPage, WireChange, WireOutcome, WireRecord, WireSynced } from "./wire";
 import { contentOf, isEmpty, NOTHING, type Write } from "./write";
 
 /** Makes the store of one channel: its collections, and this client's unsettled writes to them. */

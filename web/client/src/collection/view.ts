@@ -4,7 +4,7 @@ import type { Base } from "./base";
 import { freeze, isSameJson } from "./json";
 import type { Outbox } from "./outbox";
 import { reduce } from "./reduce";
-import type { WireRecord } from "./seam";
+import type { WireRecord } from "./wire";
 
 /** What a view shows records with. */
 export interface ViewSource {

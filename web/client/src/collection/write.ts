@@ -3,7 +3,7 @@ import type { KeptWrite } from "../keeper";
 import type { Json, MutationOp } from "../types";
 import { own, toJson } from "./json";
 import type { Content, Operation } from "./reduce";
-import type { WireRecord } from "./seam";
+import type { WireRecord } from "./wire";
 
 /** One write of this client, as it was made. */
 export interface Write extends Operation {

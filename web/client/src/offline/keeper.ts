@@ -1,4 +1,4 @@
-import type { WireRecord } from "../collection/seam";
+import type { WireRecord } from "../collection/wire";
 import type { ChannelKeeper, KeeperSource, KeptChannel, KeptWrite } from "../keeper";
 import type { Platform } from "../types";
 import { type Database, PATIENCE_MS } from "./database";

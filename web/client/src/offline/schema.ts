@@ -1,6 +1,6 @@
 /** What the database holds. */
 import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
-import type { WireRecord } from "../collection/seam";
+import type { WireRecord } from "../collection/wire";
 import type { KeptWrite } from "../keeper";
 
 /** Of the stores and their keys; the browser asks for another upgrade when it grows. */

@@ -1,4 +1,4 @@
-import type { WireChange, WireError, WireOutcome, WireRecord, WireRefusal, WireSynced } from "../collection/seam";
+import type { WireChange, WireError, WireOutcome, WireRecord, WireRefusal, WireSynced } from "../collection/wire";
 import type { Json } from "../types";
 import { admit, type ClientRow, decide, type FakeMutation, rowAfter } from "./mutations";
 

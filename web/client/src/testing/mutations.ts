@@ -2,7 +2,7 @@
 
 import { own } from "../collection/json";
 import { type Content, reduce } from "../collection/reduce";
-import type { WireChange, WireError, WireOutcome, WireRecord, WireRefusal } from "../collection/seam";
+import type { WireChange, WireError, WireOutcome, WireRecord, WireRefusal } from "../collection/wire";
 import { clampTime } from "../hlc";
 import type { MutationOp } from "../types";
 

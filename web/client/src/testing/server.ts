@@ -1,4 +1,4 @@
-import type { WireError, WireRefusal } from "../collection/seam";
+import type { WireError, WireRefusal } from "../collection/wire";
 import type { SocketLike, Unsubscribe } from "../types";
 import { FakeChannel } from "./channel";
 import { FakeSharedSocket } from "./lanes";

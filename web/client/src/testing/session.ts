@@ -1,5 +1,5 @@
 import type { Content } from "../collection/reduce";
-import type { WireError, WireRefusal } from "../collection/seam";
+import type { WireError, WireRefusal } from "../collection/wire";
 import { isObject } from "../protocol";
 import type { Json, MutationOp } from "../types";
 import type { FakeChannel, Member, Position } from "./channel";

@@ -1,6 +1,6 @@
 /** What this client has done to one record, and how to take that back. Records in, plans out: no clock, no socket. */
 import { isSameJson } from "../collection/json";
-import type { Stamp, WireRecord } from "../collection/seam";
+import type { Stamp, WireRecord } from "../collection/wire";
 import type { Write } from "../collection/write";
 import { timeOf } from "../hlc";
 import type { Json, Outcome } from "../types";

@@ -1,6 +1,6 @@
 /** Where in a record a value is, and who has written it. Values in, values out. */
 import { own } from "../collection/json";
-import type { Stamp, WireRecord } from "../collection/seam";
+import type { Stamp, WireRecord } from "../collection/wire";
 import type { Json, MutationOp } from "../types";
 
 /** Where a value is, by which merges decide: a field, or an element of a set. Made by `slotOf`. */

@@ -1,5 +1,6 @@
 import { isSameJson } from "../collection/json";
-import type { CollectionInside, WireRecord, WriteListener } from "../collection/seam";
+import type { CollectionInside, WriteListener } from "../collection/seam";
+import type { WireRecord } from "../collection/wire";
 import type { Write } from "../collection/write";
 import { ValueStore } from "../store";
 import type { Outcome, Store, Unsubscribe } from "../types";
