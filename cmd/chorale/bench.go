@@ -45,6 +45,7 @@ type benchTarget struct {
 	Secret    string   `env:"CHORALE_BENCH_SECRET" help:"Secret of the server at --url: each member gets a token of its own."`
 	PID       int      `name:"pid" help:"Process id of the server at --url, when it is on this machine, for its CPU time and memory."`
 	ServerArg []string `name:"server-arg" sep:"none" placeholder:"ARG" help:"A further argument of serve, for servers that are started, such as --server-arg=--pprof=127.0.0.1:6060."`
+	InMemory  bool     `name:"in-memory" help:"Measure Chorale too with the channels of mode durable kept in memory alone: what durability costs."`
 	Peer      []string `placeholder:"[NAME:]KIND=PATH" help:"Measure another server too, started for each run (bench/compare builds them); KIND, whose protocol it speaks, is ws, socketio, nats, centrifugo or postgres-changes."`
 	Dir       string   `type:"existingdir" help:"Where started servers keep their data; the default is the system's temporary directory."`
 
@@ -75,7 +76,7 @@ func (t *benchTarget) run(ctx context.Context, s bench.Scenario, floor bool) err
 	report, err := bench.Run(ctx, bench.Options{
 		URLs: t.URL, Token: t.Token, Secret: []byte(t.Secret), PID: t.PID,
 		Executable: exe, ServerArgs: t.ServerArg, Dir: t.Dir,
-		Floor: floor, Peers: peers, Runs: t.Runs, Pin: t.Pin, ServerCPUs: t.ServerCPUs,
+		Floor: floor, Memory: t.InMemory, Peers: peers, Runs: t.Runs, Pin: t.Pin, ServerCPUs: t.ServerCPUs,
 		Title: t.Title, Label: t.Label, Command: t.command(), Log: os.Stderr,
 	}, s)
 	if err != nil {
@@ -263,20 +264,21 @@ func (c *benchConnectCmd) Run(ctx context.Context) error {
 type benchIdleCmd struct {
 	benchTarget `embed:""`
 
-	Mode    string        `default:"broadcast" enum:"broadcast,durable,notes" help:"Which channels are joined: public ones, private ones, or private ones with a collection."`
-	Conns   int           `default:"10000" help:"Connections."`
-	Members int           `default:"4" help:"Members per channel."`
-	Quiet   time.Duration `default:"20s" help:"How long nothing is said, before the traffic and after it."`
-	Rate    float64       `default:"3000" help:"Pushes per second in between, all members together."`
-	Traffic time.Duration `default:"5s" help:"How long they talk."`
-	Text    int           `default:"200" help:"Bytes of text in a push."`
-	Floor   bool          `negatable:"" help:"Measure the raw-socket floor too."`
+	Mode      string        `default:"broadcast" enum:"broadcast,durable,notes" help:"Which channels are joined: public ones, private ones, or private ones with a collection."`
+	Conns     int           `default:"10000" help:"Connections."`
+	Members   int           `default:"4" help:"Members per channel."`
+	Heartbeat time.Duration `default:"15s" help:"Between two heartbeats of a connection after the traffic, as the SDKs send them; 0: none."`
+	Quiet     time.Duration `default:"20s" help:"How long nothing is said before the traffic, and nothing but heartbeats after it."`
+	Rate      float64       `default:"3000" help:"Pushes per second in between, all members together."`
+	Traffic   time.Duration `default:"5s" help:"How long they talk."`
+	Text      int           `default:"200" help:"Bytes of text in a push."`
+	Floor     bool          `negatable:"" help:"Measure the raw-socket floor too, where heartbeats are not known."`
 }
 
 // Run implements the command.
 func (c *benchIdleCmd) Run(ctx context.Context) error {
 	return c.run(ctx, bench.Idle{
-		Mode: bench.Mode(c.Mode), Conns: c.Conns, Members: c.Members, Quiet: c.Quiet, Rate: c.Rate, Traffic: c.Traffic, TextSize: c.Text,
+		Mode: bench.Mode(c.Mode), Conns: c.Conns, Members: c.Members, Heartbeat: c.Heartbeat, Quiet: c.Quiet, Rate: c.Rate, Traffic: c.Traffic, TextSize: c.Text,
 	}, c.Floor)
 }
 

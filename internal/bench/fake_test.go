@@ -28,12 +28,14 @@ type fake struct {
 	refuse    string                             // code that refuses every push
 	refuseIn  string                             // code that refuses every join
 	hangUpAt  int                                // push of a channel at which its pusher's socket is closed; 0: never
+	deaf      bool                               // it does not answer heartbeats
 	listening string
 
 	mu       sync.Mutex // guards the following, and writes to sockets
 	channels map[string]*fakeChannel
 	conns    map[net.Conn]bool
 	tokens   map[string]bool
+	beats    map[net.Conn]int // heartbeats
 }
 
 type fakeChannel struct {
@@ -67,6 +69,7 @@ func newFake(l net.Listener) *fake {
 
 func (f *fake) start(l net.Listener) {
 	f.channels, f.conns, f.tokens = make(map[string]*fakeChannel), make(map[net.Conn]bool), make(map[string]bool)
+	f.beats = make(map[net.Conn]int)
 	f.listening = "http://" + l.Addr().String()
 	f.server = &http.Server{Handler: http.HandlerFunc(f.upgrade)}
 	f.wg.Go(func() { _ = f.server.Serve(l) })
@@ -114,6 +117,12 @@ func (f *fake) upgrade(w http.ResponseWriter, r *http.Request) {
 func (f *fake) handle(conn net.Conn, frame protocol.Frame) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if frame.Event == protocol.EventHeartbeat {
+		if f.beats[conn]++; !f.deaf {
+			write(conn, protocol.EncodeReply(protocol.V2, "", frame.Ref, frame.Topic, true, []byte("{}")))
+		}
+		return
+	}
 	c := f.channels[frame.Topic]
 	if c == nil {
 		c = &fakeChannel{}

@@ -80,6 +80,14 @@ type ServerFigures struct {
 	ResidentBytes    float64 `json:"residentBytes"` // all of it, after the traffic
 }
 
+// server are the figures of the server, all 0 when they are not known.
+func (f Figures) server() ServerFigures {
+	if f.Server == nil {
+		return ServerFigures{}
+	}
+	return *f.Server
+}
+
 // setLatency takes the quantiles of a histogram.
 func (f *Figures) setLatency(h *Histogram) {
 	f.P50Us = micros(h.Quantile(0.50))

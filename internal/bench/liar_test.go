@@ -14,6 +14,7 @@ import (
 
 	"github.com/chorale-rt/chorale/internal/server"
 	"github.com/chorale-rt/chorale/protocol"
+	"github.com/chorale-rt/chorale/web/notes"
 )
 
 // liar stands before a real server and spoils what it sends.
@@ -31,7 +32,7 @@ type liar struct {
 // startLiar starts a real server, with the rules of the notes app, behind a liar.
 func startLiar(t *testing.T, secret []byte, spoil func(n int, f []byte) [][]byte) *liar {
 	t.Helper()
-	rules, err := writeRules(t.TempDir())
+	rules, err := writeRules(t.TempDir(), notes.Rules())
 	if err != nil {
 		t.Fatal(err)
 	}

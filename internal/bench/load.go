@@ -46,7 +46,8 @@ type load struct {
 	late       Histogram    // how late pushes were made
 	arrivals   atomic.Int64 // deliveries that arrived within the window, whenever they were due
 	received   atomic.Int64 // deliveries ever
-	answered   atomic.Int64 // replies
+	answered   atomic.Int64 // replies to pushes
+	beats      atomic.Int64 // replies to heartbeats
 	disordered atomic.Int64
 	faults     faults
 	closing    atomic.Bool
@@ -141,6 +142,10 @@ func (l *load) hear(m *member, data []byte, deliver func([]byte)) {
 // take handles one frame: a delivery, a reply, or something to ignore.
 func (l *load) take(m *member, data []byte) {
 	if isReply(data) {
+		if isBeat(data) && replySucceeded(data) {
+			l.beats.Add(1)
+			return
+		}
 		if l.subject.answers(l.crowd.mode) && !replyApplied(data) || !replySucceeded(data) {
 			l.faults.add(string(data))
 		}
@@ -274,6 +279,11 @@ func head(data []byte) []byte { return data[:min(len(data), headLen)] }
 
 func isReply(data []byte) bool {
 	return bytes.Contains(head(data), []byte(`"`+protocol.EventReply+`"`))
+}
+
+// isBeat says whether a reply is to a heartbeat.
+func isBeat(data []byte) bool {
+	return bytes.Contains(head(data), []byte(`"`+protocol.TopicPhoenix+`"`))
 }
 
 func replySucceeded(data []byte) bool { return bytes.Contains(data, []byte(`"status":"ok"`)) }

@@ -79,7 +79,8 @@ func dieWithParent(cmd *exec.Cmd) {
 }
 
 // readCPU adds up what the threads of a process have had of the CPUs, in
-// nanoseconds. Threads that have ended are left out; the runtime keeps its own.
+// nanoseconds. Threads that have ended are left out; the runtime keeps its own. This
+// process is asked as a whole: its threads end with the servers that they started.
 func readCPU(pid int) (cpuUse, error) {
 	dir := fmt.Sprintf("/proc/%d/task", pid)
 	threads, err := os.ReadDir(dir)
@@ -101,6 +102,13 @@ func readCPU(pid int) (cpuUse, error) {
 		}
 		sum.used += time.Duration(used)
 		sum.waited += time.Duration(waited)
+	}
+	if pid == os.Getpid() {
+		var all unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &all); err != nil {
+			return cpuUse{}, fmt.Errorf("CPU time of this process: %w", err)
+		}
+		sum.used = time.Duration(all.Utime.Nano() + all.Stime.Nano())
 	}
 	return sum, nil
 }

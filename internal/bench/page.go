@@ -22,6 +22,7 @@ func WritePage(page, dir string) error {
 	}
 	slices.Sort(files)
 	var sections []*section
+	known := evidence{}
 	var unbelievable error
 	for _, file := range files {
 		r, err := readReport(file)
@@ -31,10 +32,12 @@ func WritePage(page, dir string) error {
 		if err := r.Err(); err != nil {
 			unbelievable = err
 		}
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		known[strings.TrimLeft(name, "0123456789-")] = r
 		i := slices.IndexFunc(sections, func(s *section) bool { return s.title() == r.heading() })
 		if i < 0 {
 			i = len(sections)
-			sections = append(sections, &section{name: strings.TrimSuffix(filepath.Base(file), ".json")})
+			sections = append(sections, &section{name: name})
 		}
 		sections[i].reports = append(sections[i].reports, r)
 	}
@@ -43,7 +46,7 @@ func WritePage(page, dir string) error {
 			return fmt.Errorf("bench report: %w", err)
 		}
 	}
-	if err := os.WriteFile(page, pageOf(sections, filepath.Base(dir)), 0o644); err != nil {
+	if err := os.WriteFile(page, pageOf(sections, known, filepath.Base(dir)), 0o644); err != nil {
 		return fmt.Errorf("bench report: %w", err)
 	}
 	return unbelievable
@@ -120,12 +123,21 @@ func (s *section) plot() plot {
 	case "users":
 		p.format, p.log, p.key = whole, false, "users at once"
 		from, to = func(Figures) float64 { return 0 }, func(f Figures) float64 { return f.Highest }
+	case "idle":
+		p.format, p.log, p.key = tenth, false, "KiB of the server's memory per connection"
+		from, to = func(Figures) float64 { return 0 }, func(f Figures) float64 { return max(f.server().BytesPerConn, 0) / 1024 }
+	case "reconnect":
+		p.key = "● p50  ▮ p99 of the time until a client is up to date again, on a logarithmic axis"
 	}
 	for _, e := range s.entries() {
 		p.rows = append(p.rows, plotRow{label: e.label(), from: from(e.median), to: to(e.median), own: e.subject == choraleName, least: e.median.AtLeast})
 	}
 	return p
 }
+
+// cpuShare is what a server used while the load lasted, most of it not for
+// deliveries where these are few.
+const cpuShare = "server CPU, % of one core"
 
 // columns are the figures of a section's table, by the labels of the report's
 // lines.
@@ -139,6 +151,12 @@ func (s *section) columns() []string {
 		return []string{"users", perSecond, "p50", "p99"}
 	case "connect":
 		return []string{perSecond, "p50", "p99", cpu}
+	case "idle":
+		return []string{cpuShare, "… after the traffic", "server MiB resident"}
+	case "reconnect":
+		return []string{"server away", "p50", "p99", "max", "reconnects", "… resumed", "writes acknowledged"}
+	case "rooms":
+		return []string{"p50", "p99", perSecond, cpu, cpuShare, "… after the traffic"}
 	}
 	return []string{"p50", "p99", perSecond, cpu, "… after the traffic"}
 }
@@ -237,12 +255,13 @@ func upperFirst(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// pageOf is the page of all sections.
-func pageOf(sections []*section, dir string) []byte {
+// pageOf is the page of all sections, and of what they say of the goals.
+func pageOf(sections []*section, known evidence, dir string) []byte {
 	first := sections[0].reports[0]
 	var b bytes.Buffer
 	b.WriteString("# Benchmarks\n\n<!-- Written by chorale bench report from " + dir + "/*.json; its words are in internal/bench/page.go. -->\n\n")
 	fmt.Fprintf(&b, pageIntro, first.Machine, first.Time.Format("2006-01-02"), first.Pinning)
+	writeGoals(&b, known)
 	for _, s := range sections {
 		s.write(&b, dir)
 	}

@@ -16,6 +16,7 @@ import (
 const (
 	choraleName = "chorale"
 	floorName   = "floor"
+	memoryName  = "chorale in memory"
 )
 
 // A Report is what Run found.
@@ -238,7 +239,7 @@ func (r *Report) lines() []line {
 		{r.Unit + " per second", known(func(f Figures) float64 { return f.PerSecond }), whole, r.Scenario == "fanout-max" || r.Scenario == "rooms-max"},
 		{r.searched(), measured(func(f Figures) float64 { return f.Highest }), whole, true},
 		{"server CPU s per million " + r.Unit, server(func(s ServerFigures) float64 { return s.CPUSecondsPerMillion }), tenth, true},
-		{"server CPU, % of one core", server(func(s ServerFigures) float64 { return s.CPUPercent }), tenth, false},
+		{cpuShare, server(func(s ServerFigures) float64 { return s.CPUPercent }), tenth, false},
 		{"… ready and waiting for a CPU, %", server(func(s ServerFigures) float64 { return s.WaitPercent }), tenth, false},
 		{"server KiB per connection, idle", server(func(s ServerFigures) float64 { return max(s.IdleBytesPerConn, 0) / 1024 }), tenth, false},
 		{"… after the traffic", server(func(s ServerFigures) float64 { return max(s.BytesPerConn, 0) / 1024 }), tenth, false},

@@ -33,8 +33,9 @@ type Options struct {
 	ServerArgs []string // further arguments of serve
 	Dir        string   // for the data of started servers; "" means the system's temporary directory
 
-	Floor bool // measure the floor too; on Linux, elsewhere it is left out
-	Runs  int  // of each subject; 0 means 3
+	Floor  bool // measure the floor too; on Linux, elsewhere it is left out
+	Memory bool // measure Chorale too with channels of mode Durable kept in memory alone
+	Runs   int  // of each subject; 0 means 3
 
 	Peers []Peer // measured between the floor and Chorale, in this order
 
@@ -75,6 +76,7 @@ func (o Options) validate() error {
 		condition{o.Patience > 0, "the patience must be above 0"},
 		condition{o.ServerCPUs >= 1, "the server needs at least one CPU"},
 		condition{len(o.URLs) == 0 || o.Token != "" || len(o.Secret) > 0, "a running server needs a token or the secret that makes one"},
+		condition{!o.Memory || len(o.URLs) == 0, "a running server has its own rules, which say how durable it is"},
 		condition{o.Executable != "" || (len(o.URLs) > 0 && !o.Floor), "there is no executable to start"},
 	)
 }
@@ -106,6 +108,14 @@ func Run(ctx context.Context, o Options, s Scenario) (*Report, error) {
 		for _, p := range o.Peers {
 			if err := r.once(ctx, i, p.Name, r.onPeer(p)); err != nil {
 				return nil, fmt.Errorf("bench %s: %s: %w", s.name(), p.Name, err)
+			}
+		}
+		if o.Memory {
+			measure := func(ctx context.Context, run string) ([]Figures, error) {
+				return r.onOwnServer(ctx, run, memoryRules)
+			}
+			if err := r.once(ctx, i, memoryName, measure); err != nil {
+				return nil, fmt.Errorf("bench %s: %s: %w", s.name(), memoryName, err)
 			}
 		}
 		measure := r.onChorale
@@ -183,7 +193,7 @@ func (r *runner) onFloor(ctx context.Context, run string) ([]Figures, error) {
 func (r *runner) onChorale(ctx context.Context, run string) ([]Figures, error) {
 	o := r.options
 	if len(o.URLs) == 0 {
-		return r.onOwnServer(ctx, run)
+		return r.onOwnServer(ctx, run, notes.Rules())
 	}
 	token := mint(o.Secret)
 	if o.Token != "" {
@@ -196,15 +206,14 @@ func (r *runner) onChorale(ctx context.Context, run string) ([]Figures, error) {
 	return r.scenario.run(ctx, site{subject: subject, pid: o.PID, run: run, hint: r.hint, patience: o.Patience})
 }
 
-// onOwnServer starts a server with an empty log and the rules of the notes app,
-// as durable as those say.
-func (r *runner) onOwnServer(ctx context.Context, run string) (figures []Figures, err error) {
+// onOwnServer starts a server with an empty log and those rules.
+func (r *runner) onOwnServer(ctx context.Context, run string, text []byte) (figures []Figures, err error) {
 	dir, err := os.MkdirTemp(r.options.Dir, "chorale-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the server: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	rules, err := writeRules(dir)
+	rules, err := writeRules(dir, text)
 	if err != nil {
 		return nil, err
 	}
@@ -243,11 +252,22 @@ func mint(secret []byte) func(sub string) (string, error) {
 	}
 }
 
-// writeRules writes the notes app's rules and schemas into dir and returns the
-// path of the rules.
-func writeRules(dir string) (string, error) {
+// memoryRules are for an interview's channel what the rules of the notes app are,
+// but that nothing of it outlives the process. That does not do for records: it has
+// no collections.
+var memoryRules = []byte(`channels:
+  - match: "interview:{id}"
+    join: 'claims.role in ["authenticated", "guest", "editor"]'
+    publish: 'claims.role in ["authenticated", "guest", "editor"]'
+    presence: 'claims.role in ["authenticated", "guest", "editor"]'
+    history: { messages: 1000, age: 24h, durability: memory }
+`)
+
+// writeRules writes rules, and the schemas of the notes app, into dir and returns
+// the path of the rules.
+func writeRules(dir string, rules []byte) (string, error) {
 	path := filepath.Join(dir, "rules.yaml")
-	err := os.WriteFile(path, notes.Rules(), 0o600)
+	err := os.WriteFile(path, rules, 0o600)
 	if err == nil {
 		err = os.CopyFS(dir, notes.Schemas())
 	}

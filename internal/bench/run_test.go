@@ -56,6 +56,17 @@ func TestRun(t *testing.T) {
 		}
 	})
 
+	t.Run("what durability costs is measured beside a server that keeps nothing", func(t *testing.T) {
+		durable := Rooms{Mode: Durable, Rooms: 5, Members: 2, Rate: 200, Duration: 100 * time.Millisecond, TextSize: 100, Seed: 1}
+		report, err := Run(t.Context(), Options{Executable: self(t), Dir: t.TempDir(), Memory: true, Runs: 1}, durable)
+		if err != nil || report.Err() != nil {
+			t.Fatal(err, report.Err())
+		}
+		if len(report.Columns) != 2 || report.column(memoryName, "") == nil || report.column(choraleName, "") == nil {
+			t.Errorf("%+v", report.Columns)
+		}
+	})
+
 	t.Run("a server that is already there is measured with its process's figures", func(t *testing.T) {
 		f := startFake(t, &fake{})
 		for name, o := range map[string]Options{
@@ -100,6 +111,7 @@ func TestRun(t *testing.T) {
 			"executable": {},
 			"run":        {Runs: -1, Executable: "x"},
 			"CPU":        {ServerCPUs: -1, Executable: "x"},
+			"own rules":  {URLs: []string{"ws://h"}, Token: "x", Memory: true},
 			"patience":   {Patience: -1, Executable: "x"},
 		} {
 			if _, err := Run(t.Context(), o, rooms); err == nil || !strings.Contains(err.Error(), want) {

@@ -34,6 +34,12 @@ type subject interface {
 	answers(m Mode) bool
 }
 
+// A beater is a subject whose members say now and then that they are there.
+type beater interface {
+	// heartbeat is the text of that.
+	heartbeat() []byte
+}
+
 // chorale is a Chorale server, or several that are one cluster.
 type chorale struct {
 	urls  []string // of the nodes' WebSocket endpoints, without query
@@ -77,6 +83,11 @@ func endpointOf(address string) (string, error) {
 
 // answers: mutations are always answered, broadcasts only when they are refused.
 func (c *chorale) answers(m Mode) bool { return m == Notes }
+
+// heartbeat is what the SDKs send.
+func (c *chorale) heartbeat() []byte {
+	return protocol.EncodeText(protocol.V2, "", "0", protocol.TopicPhoenix, protocol.EventHeartbeat, []byte("{}")).Payload()
+}
 
 // address: the members of a channel are spread over the nodes.
 func (c *chorale) address(s seat) (string, error) { return c.addressAt(s, s.channel+s.index) }
