@@ -4,7 +4,7 @@
  * `src/undo` (CHORALE_SEED, CHORALE_RUNS).
  */
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { WireRecord } from "../src/collection/wire";
 import { createUndo } from "../src/undo";
 import { createRoom } from "./people";
@@ -14,6 +14,7 @@ const TAGS = ["x", "y"];
 
 const SEED = Number(process.env.CHORALE_SEED ?? 16);
 const RUNS = process.env.CHORALE_RUNS === undefined ? undefined : Number(process.env.CHORALE_RUNS);
+vi.setConfig({ testTimeout: RUNS === undefined ? 60_000 : 3_600_000 });
 
 type Step = readonly [kind: string, record: number, pick: number];
 
@@ -461,7 +462,7 @@ describe("undo, whatever happens", () => {
       ),
       { seed: SEED, numRuns: RUNS ?? 400, examples: FAILED },
     );
-  }, 60_000);
+  });
 
   it("[U1 U5] all taken back and all done again is as if nothing had been", async () => {
     await fc.assert(
@@ -484,5 +485,5 @@ describe("undo, whatever happens", () => {
       ),
       { seed: SEED, numRuns: RUNS ?? 300, examples: FAILED_TWICE.map((first) => [first, fc.stream(every(140))]) },
     );
-  }, 60_000);
+  });
 });

@@ -409,6 +409,38 @@ describe("what may go wrong", () => {
     expect(ben.note("n1")).toMatchObject({ votes: 1 });
   });
 
+  it("[U3] what was made and edited in one step stays when somebody else has written in it, and the edits go back", async () => {
+    for (const isSeen of [true, false]) {
+      const { ada, ben, undo, pass } = await twoPeople();
+      const { recordId } = ada.notes.add({ content: "mine", votes: 0 });
+      await pass(240);
+      ben.notes.patch(recordId, { content: "Ben's" });
+      if (isSeen) await pass(240);
+      ada.notes.patch(recordId, { content: "mine again", votes: { increment: 1 } });
+      const done = undo.undo();
+      await pass();
+      expect(await done?.settled).toMatchObject([{ recordId, reason: "changed" }]);
+      for (const { note } of [ada, ben]) expect(note(recordId)).toMatchObject({ content: "Ben's", votes: 0 });
+    }
+  });
+
+  it("[U6] what was refused, taken back and done again before that was known is not lost to undo", async () => {
+    let isStrict = true;
+    const { ada, ben, undo, pass } = await twoPeople({}, (who) =>
+      isStrict && who.sub === "ada" ? { code: "forbidden", message: "not now" } : undefined,
+    );
+    ben.notes.add({ id: "n1", content: "first" });
+    await pass();
+    ada.notes.delete("n1");
+    await pass(120);
+    isStrict = false;
+    undo.undo();
+    undo.redo();
+    await pass();
+    while (undo.undo()) await pass();
+    expect(ben.note("n1")).toMatchObject({ content: "first" });
+  });
+
   it("[U6] an undo that the server refuses says so, is no failure of the person's, and cannot be done again", async () => {
     let isStrict = false;
     const { ada, undo, pass } = await twoPeople({}, () => (isStrict ? { code: "forbidden", message: "read only" } : undefined));

@@ -169,10 +169,14 @@ export class Ledger {
     if (toRestore) return this.#turnLife(entry, life, now, this.#toRestore(now));
     if (!isAlive(now)) return leave(entry, "deleted");
     if (life === undefined) return this.#turnEdits(entry, now);
-    const isTheirs = life.isShared || this.#isTouched(life, now);
+    if (life.isShared || this.#isTouched(life, now)) {
+      entry.life = undefined; // it stays; what was edited in it goes back
+      const { plans, skipped } = this.#turnEdits(entry, now);
+      return { plans, skipped: [{ reason: "changed" }, ...skipped] };
+    }
     // Deletions win over edits whenever they come (M3), so this one is on a condition. What has not settled has no version yet.
     const plan: Plan = { op: "delete", ...(!isPending && { ifVersion: now.version }) };
-    return this.#turnLife(entry, life, now, isTheirs ? undefined : plan);
+    return this.#turnLife(entry, life, now, plan);
   }
 
   /** What is to be written so that the record holds what it should. */
@@ -237,7 +241,8 @@ export class Ledger {
     if (life.write === id && !isDone) {
       // What is being deleted here did not begin with this client.
       if (life.isBegun && !entry.isDone) life.isShared = true;
-      else entry.life = undefined;
+      // Done again, it is another write, which may come to something.
+      else if (life.isNew || !entry.isDone || life.sent === undefined) entry.life = undefined;
     }
     if (life.sent !== id) return undefined;
     life.sent = undefined;
@@ -248,7 +253,8 @@ export class Ledger {
     if (!isDone || isRestored || !before) return undefined;
     const isAsShown = before.updatedBy === life.begun?.updatedBy && !this.#isTouched(life, before, "logged");
     if (isAsShown && !life.isShared) return undefined;
-    entry.isGone = entry.isOvertaken = true;
+    entry.life = undefined; // as above
+    entry.isOvertaken = true;
     return this.#toRestore(now);
   }
 
