@@ -68,9 +68,8 @@ func (c *Channel) add(m *Member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.members = append(c.members, m)
-	m.presenceAtJoin = nil
 	if m.opts.Presence {
-		m.presenceAtJoin = c.presence.Payload()
+		m.catchUp.presence = c.presence.Payload()
 	}
 }
 

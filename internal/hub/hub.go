@@ -40,9 +40,9 @@ type Sink interface {
 // Options say what a member wants to see.
 type Options struct {
 	Version     protocol.Version
-	Origin      string   // what its own entries carry as Entry.Origin
 	Self        bool     // deliver its own broadcasts
 	Presence    bool     // deliver presence_diff
+	Origin      string   // what its own entries carry as Entry.Origin
 	Collections []string // deliver changes of these
 	Client      string   // and refusals of this client id's mutations
 
@@ -59,7 +59,7 @@ func (h *Hub) Join(ctx context.Context, name protocol.Channel, sink Sink, o Opti
 		h.release(ch)
 		return nil, fmt.Errorf("join %s: %w", name.Name, err)
 	}
-	m := &Member{channel: ch, sink: sink, opts: o, catchingUp: true}
+	m := &Member{channel: ch, sink: sink, opts: o, catchUp: new(catchUp)}
 	ch.add(m)
 	return m, nil
 }

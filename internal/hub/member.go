@@ -2,7 +2,6 @@ package hub
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/protocol"
@@ -14,19 +13,23 @@ const maxHeld = 4096
 
 // Member is one session's membership of one channel.
 type Member struct {
-	channel        *Channel
-	sink           Sink
-	opts           Options // Presence may be switched on later, see TrackPresence
-	presenceAtJoin []byte
+	channel *Channel
+	sink    Sink
+	opts    Options // Presence may be switched on later, see WatchPresence
 
 	mu         sync.Mutex // guards the following
-	catchingUp bool
 	gone       bool
-	held       []heldFrame
-	seen       *Seen // after GoLive: what may still be delivered of the past; nil once all of it has been
-	overrun    atomic.Bool
 	answering  bool               // see Expect
 	unanswered []protocol.Message // what its own write did, and what came behind that
+	catchUp    *catchUp           // nil after GoLive
+	seen       *Seen              // after GoLive: what may still be delivered of the past; nil once all of it has been
+}
+
+// catchUp is what a member holds between Join and GoLive.
+type catchUp struct {
+	presence []byte // presence_state of the moment of joining; nil when it takes no part
+	held     []heldFrame
+	overrun  bool // it cannot go on from what is held
 }
 
 type heldFrame struct {
@@ -75,8 +78,15 @@ func (s Seen) has(h *heldFrame) bool {
 }
 
 // PresenceState is the presence_state payload of the moment of joining; nil
-// when the member does not take part.
-func (m *Member) PresenceState() []byte { return m.presenceAtJoin }
+// when the member does not take part. It is forgotten by GoLive.
+func (m *Member) PresenceState() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.catchUp == nil {
+		return nil
+	}
+	return m.catchUp.presence
+}
 
 // deliver hands frames over and returns how many. scratch is the caller's.
 func (m *Member) deliver(frames []frame, scratch *[]protocol.Message) int {
@@ -95,8 +105,8 @@ func (m *Member) deliver(frames []frame, scratch *[]protocol.Message) int {
 		if msg.Empty() {
 			continue
 		}
-		if m.catchingUp {
-			m.hold(heldFrame{f.offset(), f.collection, msg})
+		if m.catchUp != nil {
+			m.catchUp.hold(heldFrame{f.offset(), f.collection, msg})
 			continue
 		}
 		if m.seen != nil && m.stale(f) {
@@ -125,22 +135,24 @@ func (m *Member) wrote(frames []frame) bool {
 	return false
 }
 
-func (m *Member) hold(h heldFrame) {
-	if len(m.held) >= maxHeld {
-		m.overrun.Store(true)
+func (c *catchUp) hold(h heldFrame) {
+	if len(c.held) >= maxHeld {
+		c.overrun = true
 		return
 	}
-	m.held = append(m.held, h)
+	c.held = append(c.held, h)
 }
 
 // breakOff tells a member that it cannot go on from what it has. One in catch-up
 // is told by GoLive.
 func (m *Member) breakOff() {
 	m.mu.Lock()
-	catchingUp, gone := m.catchingUp, m.gone
-	m.overrun.Store(true)
+	live := m.catchUp == nil && !m.gone
+	if m.catchUp != nil {
+		m.catchUp.overrun = true
+	}
 	m.mu.Unlock()
-	if !catchingUp && !gone && m.opts.Broken != nil {
+	if live && m.opts.Broken != nil {
 		m.opts.Broken()
 	}
 }
@@ -151,18 +163,24 @@ func (m *Member) breakOff() {
 func (m *Member) GoLive(seen Seen) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.overrun.Load() {
+	if m.catchUp == nil || m.catchUp.overrun {
 		return false
 	}
-	out := make([]protocol.Message, 0, len(m.held))
-	for i := range m.held {
-		if !seen.has(&m.held[i]) {
-			out = append(out, m.held[i].message)
+	held := m.catchUp.held
+	m.catchUp = nil
+	if seen.end() > 0 {
+		kept := seen
+		m.seen = &kept
+	}
+	if len(held) == 0 {
+		return true
+	}
+	out := make([]protocol.Message, 0, len(held))
+	for i := range held {
+		if !seen.has(&held[i]) {
+			out = append(out, held[i].message)
 		}
 	}
-	m.held = nil
-	m.catchingUp = false
-	m.seen = &seen
 	if len(out) > 0 {
 		m.sink.Send(out...)
 	}
@@ -231,7 +249,7 @@ func (m *Member) Leave() {
 	m.mu.Lock()
 	gone := m.gone
 	m.gone = true
-	m.held = nil
+	m.catchUp = nil
 	m.mu.Unlock()
 	if gone {
 		return

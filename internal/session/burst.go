@@ -2,6 +2,7 @@ package session
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/hub"
@@ -14,7 +15,6 @@ import (
 // for one message and for eighty. A frame that came alone is no burst, and
 // nothing of it waits.
 type burst struct {
-	open      bool
 	deferring bool          // the frame that is handled may be answered at the end
 	held      []*hub.Member // whose channels wait, each once
 	since     time.Time     // of the first of them
@@ -30,15 +30,39 @@ const maxBurst = time.Millisecond
 func (s *Session) BeginBurst() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.burst.open = !s.closed
+	if !s.closed {
+		s.burst = bursts.Get().(*burst)
+	}
 }
 
 // EndBurst hands over what has waited.
 func (s *Session) EndBurst() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.burst == nil {
+		return
+	}
 	s.settle()
-	s.burst = burst{} // an idle session holds no room for the next
+	s.burst.deferring = false
+	bursts.Put(s.burst)
+	s.burst = nil
+}
+
+// bursts are borrowed: an idle session holds no room for the next.
+var bursts = sync.Pool{New: func() any { return new(burst) }}
+
+// deferring says whether what is done and answered now may wait for the end of
+// the burst.
+func (s *Session) deferring() bool { return s.burst != nil && s.burst.deferring }
+
+// beginFrame settles the burst before a frame that cannot be a part of it.
+func (s *Session) beginFrame(f *protocol.Frame) {
+	if s.burst == nil {
+		return
+	}
+	if s.burst.deferring = burstable(f); !s.burst.deferring {
+		s.settle()
+	}
 }
 
 // burstable says of which frames the effects may wait for the end of a burst:
@@ -50,10 +74,10 @@ func burstable(f *protocol.Frame) bool {
 // gather lets what is written to the channel from now on wait for the end of
 // the burst. It is called before each write.
 func (s *Session) gather(sub *subscription) {
-	b := &s.burst
-	if !b.deferring || slices.Contains(b.held, sub.member) {
+	if !s.deferring() || slices.Contains(s.burst.held, sub.member) {
 		return
 	}
+	b := s.burst
 	if len(b.held) == 0 {
 		b.since = s.deps.Now()
 	}
@@ -63,7 +87,7 @@ func (s *Session) gather(sub *subscription) {
 
 // settleLate settles a burst that others have waited for long enough.
 func (s *Session) settleLate() {
-	if len(s.burst.held) > 0 && s.deps.Now().Sub(s.burst.since) >= maxBurst {
+	if s.burst != nil && len(s.burst.held) > 0 && s.deps.Now().Sub(s.burst.since) >= maxBurst {
 		s.settle()
 	}
 }
@@ -71,7 +95,10 @@ func (s *Session) settleLate() {
 // settle hands over what the burst has gathered so far: first what the writes did,
 // then what is answered (B3, and the order of a change and its reply).
 func (s *Session) settle() {
-	b := &s.burst
+	b := s.burst
+	if b == nil {
+		return
+	}
 	for i, m := range b.held {
 		m.Release()
 		b.held[i] = nil
@@ -87,7 +114,7 @@ func (s *Session) settle() {
 // answered is gather for a write that will be answered: outside a burst, what it
 // does to the sender itself goes together with the answer.
 func (s *Session) answered(sub *subscription) {
-	if s.gather(sub); !s.burst.deferring {
+	if s.gather(sub); !s.deferring() {
 		sub.member.Expect()
 		s.expecting = sub.member
 	}
@@ -96,7 +123,7 @@ func (s *Session) answered(sub *subscription) {
 // reply answers a frame, at the end of the burst when there is one.
 func (s *Session) reply(m protocol.Message) {
 	switch {
-	case s.burst.deferring:
+	case s.deferring():
 		s.burst.replies = append(s.burst.replies, m)
 	case s.expecting != nil:
 		s.expecting.Answer(m)

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/chorale-rt/chorale/internal/auth"
 	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -25,7 +23,6 @@ type subscription struct {
 	topic   string
 	joinRef string
 	origin  string // of this incarnation, so that self: false leaves out just it
-	ack     bool
 	client  string // config.chorale.client
 	token   string
 	target  collection.Target
@@ -37,11 +34,10 @@ type subscription struct {
 	limits      *limit.Channel
 	used        limit.Member
 
-	presenceKey  string
-	seesPresence bool   // is handed presence_diff
-	tracked      []byte // the newest meta this member tracked, nil when none
-	trackedRef   string
-	pending      *pendingPresence // newer than tracked; nil when nothing waits
+	ack          bool
+	seesPresence bool           // is handed presence_diff
+	presenceKey  string         // "" until one is needed, when the client gave none
+	shown        *shownPresence // nil while it has not tracked itself
 }
 
 // joinRequest is a join on its way to becoming a subscription.
@@ -57,7 +53,7 @@ func (s *Session) join(f *protocol.Frame) {
 	if f.JoinRef == "" {
 		f.JoinRef = f.Ref
 	}
-	if old := s.subs[f.Topic]; old != nil { // J2
+	if old := s.subs.of(f.Topic); old != nil { // J2
 		s.drop(old)
 		s.send(closeFrame(s.version, old))
 	}
@@ -68,7 +64,7 @@ func (s *Session) join(f *protocol.Frame) {
 		return
 	}
 	if sub != nil {
-		s.subs[f.Topic] = sub
+		s.subs.add(sub)
 		s.armExpiry()
 	}
 }
@@ -164,9 +160,6 @@ func (s *Session) newSubscription(f *protocol.Frame, name protocol.Channel, r *j
 
 		presenceKey:  r.PresenceKey,
 		seesPresence: r.PresenceEnabled,
-	}
-	if r.sub.presenceKey == "" {
-		r.sub.presenceKey = uuid.NewString()
 	}
 	if r.Replay != nil && (!r.Replay.Valid || r.Replay.Since > s.deps.Now().Add(maxReplayAhead).UnixMilli()) {
 		return &protocol.Error{Code: protocol.CodeReplay, Message: "Replay params are not valid"}

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ func (s *Session) leave(f *protocol.Frame, sub *subscription) {
 
 // drop ends a membership without telling the client.
 func (s *Session) drop(sub *subscription) {
-	delete(s.subs, sub.topic)
+	s.subs.remove(sub)
 	sub.member.Leave()
 	if err := s.untrack(sub); err != nil {
 		s.deps.Logger.Warn("presence not withdrawn", "session", s.id, "channel", sub.name.Name, "error", err)
@@ -44,7 +45,7 @@ func errorFrame(v protocol.Version, sub *subscription, why *protocol.Error) prot
 func (s *Session) broken(sub *subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.subs[sub.topic] != sub {
+	if s.closed || s.subs.of(sub.topic) != sub {
 		return
 	}
 	s.fail(sub, &protocol.Error{Code: protocol.CodeOverloaded, Message: "The channel's log goes on from another place; join again", Retryable: true})
@@ -126,7 +127,7 @@ func (s *Session) expire() {
 	if s.closed {
 		return
 	}
-	for _, sub := range s.joined() {
+	for _, sub := range slices.Clone(s.subs) {
 		if _, err := s.deps.Verifier.Verify(sub.token); err != nil {
 			s.reject(sub, err)
 			continue

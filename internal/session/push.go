@@ -193,13 +193,14 @@ func (s *Session) track(f *protocol.Frame, sub *subscription, meta json.RawMessa
 		s.replyError(f, &protocol.Error{Code: protocol.CodePayloadTooLarge, Message: "what a member says of itself is limited to 16 KiB"})
 		return
 	}
-	if bytes.Equal(meta, sub.tracked) {
-		sub.pending = nil // back to what the others see
+	shown := sub.presenceShown()
+	if bytes.Equal(meta, shown.meta) {
+		shown.pending = nil // back to what the others see
 		s.replyOK(f, emptyObject)
 		return
 	}
 	ref := newRef()
-	value, err := presence.Encode(sub.presenceKey, meta, ref, sub.trackedRef)
+	value, err := presence.Encode(sub.presenceKey, meta, ref, shown.ref)
 	if err != nil {
 		s.replyError(f, &protocol.Error{Code: protocol.CodeInvalidPayload, Message: "Presence track payload must be a map", Reason: "Presence track payload must be a map"})
 		return
@@ -220,14 +221,17 @@ func newRef() string {
 }
 
 func (s *Session) untrack(sub *subscription) error {
-	sub.pending = nil
-	if sub.tracked == nil {
+	if sub.shown == nil {
+		return nil
+	}
+	sub.shown.pending = nil
+	if sub.shown.meta == nil {
 		return nil
 	}
 	// The session may be ending: its own context would give this up.
 	err := s.deps.Engine.DropLease(detached(s.ctx), sub.name.Log(), sub.origin)
 	if err == nil {
-		sub.tracked, sub.trackedRef = nil, ""
+		sub.shown = nil
 	}
 	return err
 }

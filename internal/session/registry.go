@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -119,7 +120,7 @@ func (s *Session) recheck(judge func(*auth.Identity) error) {
 	if s.closed {
 		return
 	}
-	for _, sub := range s.joined() {
+	for _, sub := range slices.Clone(s.subs) {
 		if err := judge(sub.identity); err != nil {
 			s.reject(sub, err)
 		}

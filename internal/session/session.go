@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -75,7 +73,7 @@ type Session struct {
 	mu       sync.Mutex     // guards the following; held while a frame is handled
 	token    string         // the connection's, for joins that bring none
 	identity *auth.Identity // of that token; nil when it was not good any more
-	subs     map[string]*subscription
+	subs     subscriptions
 	joins    uint64
 	expiry   *time.Timer
 	closed   bool
@@ -83,7 +81,7 @@ type Session struct {
 	pause    time.Duration // see Pause
 	slot     *time.Timer   // delivers presence that had to wait; nil before the first
 	slotDue  int64         // instant of limits, 0 when slot is not set
-	burst    burst
+	burst    *burst        // nil unless frames are handled that were read at once
 
 	expecting *hub.Member // of the write that is handled and not answered yet
 }
@@ -101,7 +99,6 @@ func New(deps *Deps, conn Conn, version protocol.Version, token string) *Session
 		ctx:     ctx,
 		cancel:  cancel,
 		token:   token,
-		subs:    make(map[string]*subscription),
 	}
 	// Locked, so that a revocation of this moment is seen by Verify or else by
 	// the registry's Recheck, which has to wait.
@@ -142,9 +139,7 @@ func (s *Session) Receive(isBinary bool, data []byte) {
 
 // handle serves one frame, whose encoding had this size.
 func (s *Session) handle(f *protocol.Frame, size int) {
-	if s.burst.deferring = s.burst.open && burstable(f); !s.burst.deferring {
-		s.settle()
-	}
+	s.beginFrame(f)
 	switch {
 	case f.Topic == protocol.TopicPhoenix:
 		s.unrefused()
@@ -156,7 +151,7 @@ func (s *Session) handle(f *protocol.Frame, size int) {
 		s.join(f)
 		return
 	}
-	sub := s.subs[f.Topic]
+	sub := s.subs.of(f.Topic)
 	if f.Event == protocol.EventLeave {
 		s.unrefused()
 	} else if !s.passes(f, sub, size) {
@@ -209,19 +204,11 @@ func (s *Session) Close() {
 	if s.slot != nil {
 		s.slot.Stop()
 	}
-	for _, sub := range s.joined() {
+	for _, sub := range slices.Clone(s.subs) {
 		s.drop(sub)
 	}
 	s.deps.Registry.remove(s)
 	s.deps.Metrics.SessionClosed()
-}
-
-// joined returns the memberships by topic: what is done to all of them is done in
-// the same order every time.
-func (s *Session) joined() []*subscription {
-	out := slices.Collect(maps.Values(s.subs))
-	slices.SortFunc(out, func(a, b *subscription) int { return strings.Compare(a.topic, b.topic) })
-	return out
 }
 
 // Announce tells every joined channel that the server wants the client to
@@ -229,7 +216,7 @@ func (s *Session) joined() []*subscription {
 func (s *Session) Announce() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sub := range s.joined() {
+	for _, sub := range s.subs {
 		s.send(protocol.EncodeText(s.version, "", "", sub.topic, protocol.EventSystem,
 			[]byte(`{"extension":"system","status":"ok","message":"Server requested disconnect"}`)))
 	}

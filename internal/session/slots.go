@@ -3,8 +3,29 @@ package session
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/chorale-rt/chorale/internal/limit"
 )
+
+// shownPresence is what the others see of a member that tracks itself, or see soon.
+type shownPresence struct {
+	meta    []byte // the newest that was put, as the client sent it; nil when none
+	ref     string
+	pending *pendingPresence // newer than meta; nil when nothing waits
+}
+
+// presenceShown is where a member's presence is kept, and its key made, when it
+// first speaks of itself: most never do.
+func (sub *subscription) presenceShown() *shownPresence {
+	if sub.shown == nil {
+		sub.shown = new(shownPresence)
+	}
+	if sub.presenceKey == "" {
+		sub.presenceKey = uuid.NewString()
+	}
+	return sub.shown
+}
 
 // pendingPresence is a state of a member that waits for its slot (L4).
 type pendingPresence struct {
@@ -18,11 +39,11 @@ type pendingPresence struct {
 func (s *Session) show(sub *subscription, p pendingPresence) error {
 	if wait := s.limits.Track(sub.limits, &sub.used); wait > 0 {
 		s.deps.Metrics.Limited(string(limit.Presence))
-		sub.pending = &p
+		sub.shown.pending = &p
 		s.armSlot(wait)
 		return nil
 	}
-	sub.pending = nil
+	sub.shown.pending = nil
 	return s.putPresence(sub, p)
 }
 
@@ -32,7 +53,7 @@ func (s *Session) putPresence(sub *subscription, p pendingPresence) error {
 	if err := s.deps.Engine.PutLease(detached(s.ctx), sub.name.Log(), sub.origin, p.value); err != nil {
 		return err
 	}
-	sub.tracked, sub.trackedRef = p.meta, p.ref
+	sub.shown.meta, sub.shown.ref = p.meta, p.ref
 	return nil
 }
 
@@ -62,19 +83,19 @@ func (s *Session) deliverPending() {
 		return
 	}
 	s.slotDue = 0
-	for _, sub := range s.joined() {
-		if sub.pending == nil {
+	for _, sub := range s.subs {
+		if sub.shown == nil || sub.shown.pending == nil {
 			continue
 		}
 		if wait := s.limits.Track(sub.limits, &sub.used); wait > 0 {
 			s.armSlot(wait)
 			continue
 		}
-		if err := s.putPresence(sub, *sub.pending); err != nil {
+		if err := s.putPresence(sub, *sub.shown.pending); err != nil {
 			s.deps.Logger.Warn("presence not shown yet", "session", s.id, "channel", sub.name.Name, "error", err)
 			s.armSlot(putAgainAfter)
 			continue
 		}
-		sub.pending = nil
+		sub.shown.pending = nil
 	}
 }
