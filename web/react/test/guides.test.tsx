@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createRealtimeClient, type RealtimeClient } from "@chorale/client";
+import { ChoraleError, createRealtimeClient, type RealtimeClient } from "@chorale/client";
 import { act, fireEvent, render, renderHook, screen } from "@testing-library/react";
 import { renderToString } from "react-dom/server";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -94,6 +94,17 @@ describe("the guide to React", () => {
     expect(await guestToken()).toBe("t");
     expect(asked).toHaveBeenCalledWith("/dev/token", expect.objectContaining({ method: "POST" }));
     expect(Object.keys((viteConfig as { server: { proxy: object } }).server.proxy)).toEqual(["/dev/token", "/socket", "/api"]);
+  });
+
+  test("what a page begins with finds its place, and asks for a guest's token", async () => {
+    // Nobody is told why, so that nothing goes on when the test has ended.
+    const asked = vi.fn(() => Promise.reject(new ChoraleError("signed_out", "sign in again")));
+    vi.stubGlobal("fetch", asked);
+    document.body.innerHTML = '<div id="root"></div>';
+    await act(() => import("./guides/main.tsx"));
+    expect(asked).toHaveBeenCalledWith("/dev/token", expect.objectContaining({ method: "POST" }));
+    expect(document.body.textContent).toBe("sign in again");
+    document.body.replaceChildren();
   });
 });
 
