@@ -19,7 +19,10 @@ const TOKEN_RETRY_MS = 5_000;
 /** Between two refreshes at least. */
 const TOKEN_LEAST_MS = 1_000;
 
-type TimerName = "retry" | "beat" | "answer" | "open" | "stable" | "blip" | "token";
+/** After hiding: a tab that is passed over was left again by then, and timers still come once a second. */
+const HAND_OVER_MS = 5_000;
+
+type TimerName = "retry" | "beat" | "answer" | "open" | "stable" | "blip" | "token" | "hidden";
 
 /** What keeps a connection that is open, and has to in a hidden tab too. The way back to one may take longer there. */
 const isSteady = (name: TimerName) => name === "beat" || name === "answer" || name === "token";
@@ -410,7 +413,10 @@ export class Connection {
   }
 
   #hinted(hint: "online" | "offline" | "visible" | "hidden" | "woken"): void {
-    if (hint === "hidden") return;
+    if (hint === "hidden") {
+      this.#start("hidden", HAND_OVER_MS, () => this.#handOver());
+      return;
+    }
     // "offline" is no truth either, but reason enough to ask the socket.
     if (hint === "offline" && this.#state.name !== "open") {
       this.#publish();
@@ -418,6 +424,13 @@ export class Connection {
     }
     if (hint !== "offline") this.#route?.look();
     this.#dispatch({ type: "hint" });
+  }
+
+  /** What was set while the page was looked at is set anew, so that it is on time in a hidden one as well. */
+  #handOver(): void {
+    if (!this.isOpen || this.#platform.isVisible()) return;
+    this.#scheduleBeat();
+    this.#scheduleToken();
   }
 
   // ---- token
@@ -484,21 +497,13 @@ export class Connection {
         error: new ChoraleError(state.reason.code, state.reason.message, { retryable: state.name === "waiting" }),
       }),
     };
-    if (!same(snapshot, this.#snapshot.getSnapshot())) this.#snapshot.set(Object.freeze(snapshot));
+    if (textOf(snapshot) !== textOf(this.#snapshot.getSnapshot())) this.#snapshot.set(Object.freeze(snapshot));
   }
 }
 
-function same(a: ConnectionSnapshot, b: ConnectionSnapshot): boolean {
-  return (
-    a.status === b.status &&
-    a.isConnected === b.isConnected &&
-    a.attempt === b.attempt &&
-    a.retryAt === b.retryAt &&
-    a.transport === b.transport &&
-    a.latencyMs === b.latencyMs &&
-    a.error?.code === b.error?.code &&
-    a.error?.message === b.error?.message
-  );
+/** All that a snapshot says: errors are made anew each time. */
+function textOf({ error, ...rest }: ConnectionSnapshot): string {
+  return JSON.stringify([rest, error?.code, error?.message]);
 }
 
 /** The WebSocket address of a server: `http://h/x` becomes `ws://h/x/socket/websocket?…`. */
