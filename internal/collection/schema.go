@@ -15,6 +15,7 @@ import (
 type Schema struct {
 	compiled *jsonschema.Schema
 	kinds    map[string]kind // of the properties that the schema names
+	quick    *quickSchema    // nil when it would know nothing
 }
 
 // kind is how a name of a record merges.
@@ -57,7 +58,7 @@ func CompileSchema(name string, text []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", name, err)
 	}
-	return &Schema{compiled: compiled, kinds: kinds}, nil
+	return &Schema{compiled: compiled, kinds: kinds, quick: newQuickSchema(compiled, kinds)}, nil
 }
 
 // noLoader keeps a schema from reading files or the network.
