@@ -98,7 +98,7 @@ func (c *rulesCheckCmd) write(match *auth.Match, id *auth.Identity) (auth.Decisi
 	if !ok {
 		return auth.Decision{}, errors.New("--mutation: names no collection")
 	}
-	return match.MayWrite(collection, id, auth.Record(record), mutation), nil
+	return match.MayWrite(collection, id, auth.Record(record), auth.PlainMutation(mutation)), nil
 }
 
 // identity is who the token, or the claims, say that somebody is.

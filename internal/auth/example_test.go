@@ -46,7 +46,7 @@ channels:
 	match, _ := rules.Match("interview:42")
 	fmt.Println(match.May(auth.Join, ada))
 	note := map[string]any{"createdBy": "bob"}
-	decision := match.MayWrite("notes", ada, auth.Record(note), map[string]any{"op": "patch"})
+	decision := match.MayWrite("notes", ada, auth.Record(note), auth.Mutation{Op: "patch"})
 	fmt.Println(decision)
 	fmt.Println(decision.Reason())
 	// Output:

@@ -79,7 +79,7 @@ func FuzzParseRules(f *testing.F) {
 			}
 			for name := range m.Rule().Collections {
 				checkDecision(t, m.MayRead(name, id))
-				checkDecision(t, m.MayWrite(name, id, nil, nil))
+				checkDecision(t, m.MayWrite(name, id, nil, Mutation{}))
 			}
 		}
 	})

@@ -126,16 +126,16 @@ func (m *Match) MayRead(collection string, id *Identity) Decision {
 
 // MayWrite decides about one mutation of one record. record makes the record before
 // the mutation, nil when there is none; it is called when the condition looks at
-// the record, which most do for few mutations only, and once. Both maps hold plain
-// JSON values and are only read. It does not ask whether the identity may join.
-func (m *Match) MayWrite(collection string, id *Identity, record func() map[string]any, mutation map[string]any) Decision {
+// the record, which most do for few mutations only, and once. What it makes holds
+// plain JSON values and is only read. It does not ask whether the identity may join.
+func (m *Match) MayWrite(collection string, id *Identity, record func() map[string]any, mutation Mutation) Decision {
 	c := m.rule.Collections[collection]
 	if c == nil {
 		return m.unknown(Write, collection)
 	}
 	d := m.undecided(Write, c.Line)
 	d.Collection = collection
-	return m.decide(d, c.write, &scope{match: m, id: id, record: record, mutation: mutation})
+	return m.decide(d, c.write, &scope{match: m, id: id, record: record, mutation: askedMutation{Mutation: mutation}})
 }
 
 // Record is the record argument of MayWrite for one that is there already; nil
@@ -173,7 +173,7 @@ type scope struct {
 	id       *Identity
 	record   func() map[string]any // nil when there is none
 	made     map[string]any        // what record has made; nil before it was asked
-	mutation map[string]any
+	mutation askedMutation
 }
 
 var _ cel.Activation = (*scope)(nil)
@@ -203,7 +203,7 @@ func (s *scope) ResolveName(name string) (any, bool) {
 		}
 		return s.made, true
 	case "mutation":
-		return s.mutation, true
+		return &s.mutation, true
 	}
 	for i, q := range s.match.rule.pattern.params {
 		if q.name == name {

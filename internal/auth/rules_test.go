@@ -138,7 +138,7 @@ func TestMayWriteAndRead(t *testing.T) {
 		{"a collection that the rule does not have is closed", "boards", author, nil, put, false},
 	} {
 		t.Run("[R7] [M5] "+c.name, func(t *testing.T) {
-			if d := m.MayWrite(c.collection, c.id, Record(c.record), c.mutation); d.Allowed != c.allowed {
+			if d := m.MayWrite(c.collection, c.id, Record(c.record), PlainMutation(c.mutation)); d.Allowed != c.allowed {
 				t.Errorf("decision is %s", d)
 			}
 		})
@@ -161,7 +161,7 @@ func TestDecision(t *testing.T) {
 	m := exampleMatch(t, "interview:42")
 
 	t.Run("[R7] a condition that cannot be evaluated denies and says so", func(t *testing.T) {
-		d := m.MayWrite("notes", identity("guest", nil), Record(map[string]any{"content": "private words"}), nil)
+		d := m.MayWrite("notes", identity("guest", nil), Record(map[string]any{"content": "private words"}), Mutation{})
 		if d.Allowed || d.Err == nil || !strings.Contains(d.Err.Error(), "createdBy") {
 			t.Errorf("decision is %+v", d)
 		}
@@ -176,11 +176,38 @@ func TestDecision(t *testing.T) {
 		m, _ := rules.Match("c")
 		made := 0
 		record := func() map[string]any { made++; return map[string]any{"a": 1, "b": 2} }
-		if d := m.MayWrite("n", nil, record, map[string]any{"op": "patch"}); !d.Allowed || made != 0 {
+		if d := m.MayWrite("n", nil, record, Mutation{Op: "patch"}); !d.Allowed || made != 0 {
 			t.Errorf("decision is %s, made %d times", d, made)
 		}
-		if d := m.MayWrite("n", nil, record, map[string]any{"op": "delete"}); !d.Allowed || made != 1 {
+		if d := m.MayWrite("n", nil, record, Mutation{Op: "delete"}); !d.Allowed || made != 1 {
 			t.Errorf("decision is %s, made %d times", d, made)
+		}
+	})
+
+	t.Run("a mutation whose parts are named is what it is as a whole, and is made for who asks for more", func(t *testing.T) {
+		plain := map[string]any{
+			"op": "patch", "collection": "n", "record": "r1",
+			"fields": map[string]any{"content": "a"}, "sets": map[string]any{"tags": map[string]any{"x": true}}, "counters": map[string]any{},
+		}
+		for condition, want := range map[string]int{ // how often the whole is made
+			`mutation.op == "patch" && mutation.collection == "n" && mutation["record"] == "r1"`: 0,
+			`has(mutation.op) && "op" in mutation && !("colour" in mutation)`:                    1,
+			`mutation.fields.content == "a" && mutation.sets.tags["x"] && mutation.op != "put"`:  1,
+			`mutation.size() == 6 && mutation.all(name, name != "id")`:                           1,
+			`mutation == {"op": "patch"} || mutation.colour == "red"`:                            1,
+			`type(mutation) == map && mutation.counters == {}`:                                   1,
+		} {
+			rules := must(ParseRules("r", fmt.Appendf(nil, "channels: [{match: c, collections: {n: {write: '%s'}}}]", condition), nil))
+			m, _ := rules.Match("c")
+			made := 0
+			named := Mutation{Op: "patch", Collection: "n", Record: "r1", Whole: func() map[string]any { made++; return plain }}
+			got, whole := m.MayWrite("n", nil, nil, named), m.MayWrite("n", nil, nil, PlainMutation(plain))
+			if got.Allowed != whole.Allowed || fmt.Sprint(got.Err) != fmt.Sprint(whole.Err) || made != want {
+				t.Errorf("%s: %s, made %d times; as a whole %s", condition, got, made, whole)
+			}
+			if got.Err == nil && !got.Allowed {
+				t.Errorf("%s is false", condition)
+			}
 		}
 	})
 
@@ -192,10 +219,10 @@ func TestDecision(t *testing.T) {
 			many[i] = fmt.Sprint(i)
 		}
 		copy(few, many)
-		if d := m.MayWrite("n", nil, Record(map[string]any{"tags": few}), nil); !d.Allowed {
+		if d := m.MayWrite("n", nil, Record(map[string]any{"tags": few}), Mutation{}); !d.Allowed {
 			t.Errorf("decision is %s", d)
 		}
-		if d := m.MayWrite("n", nil, Record(map[string]any{"tags": many}), nil); d.Allowed || !strings.Contains(d.Err.Error(), "cost limit") {
+		if d := m.MayWrite("n", nil, Record(map[string]any{"tags": many}), Mutation{}); d.Allowed || !strings.Contains(d.Err.Error(), "cost limit") {
 			t.Errorf("decision is %s", d)
 		}
 	})
@@ -402,7 +429,7 @@ func BenchmarkMayWrite(b *testing.B) {
 	m := exampleMatch(b, "interview:42")
 	id := identity("editor", map[string]any{"sub": "user-9"})
 	record := map[string]any{"createdBy": "user-7", "content": "Pricing page is confusing"}
-	mutation := map[string]any{"op": "patch"}
+	mutation := Mutation{Op: "patch"}
 	b.ReportAllocs()
 	for b.Loop() {
 		if !m.MayWrite("notes", id, Record(record), mutation).Allowed {

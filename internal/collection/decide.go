@@ -2,6 +2,7 @@ package collection
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 
@@ -19,9 +20,9 @@ type Spec struct {
 	//
 	// record makes the record before the mutation, and is nil when there is none:
 	// its fields, sets ([]any) and counters by name, with id, version, createdBy,
-	// createdAt, updatedBy and updatedAt. mutation has op, collection, record
-	// (the id), fields, sets (by name, element → bool) and counters.
-	MayWrite func(record func() map[string]any, mutation map[string]any) *protocol.Error
+	// createdAt, updatedBy and updatedAt. mutation makes m as conditions see it: op,
+	// collection, record (the id), fields, sets (by name, element → bool) and counters.
+	MayWrite func(m *protocol.Mutation, record, mutation func() map[string]any) *protocol.Error
 	// Hidden says that the author may write here and not read: what becomes of
 	// its mutations is told without the current record.
 	Hidden bool
@@ -184,7 +185,7 @@ func checkRules(spec Spec, rec, next *protocol.Record, m *protocol.Mutation) *fa
 }
 
 func askRule(spec Spec, rec *protocol.Record, m *protocol.Mutation) *fault {
-	asked, f := plainMutation(m)
+	f := checkNumbers(m.Fields)
 	if f != nil {
 		return f
 	}
@@ -200,7 +201,7 @@ func askRule(spec Spec, rec *protocol.Record, m *protocol.Mutation) *fault {
 			return plain
 		}
 	}
-	refused := spec.MayWrite(current, asked)
+	refused := spec.MayWrite(m, current, func() map[string]any { return plainMutation(m) })
 	if f != nil {
 		return f
 	}
@@ -242,17 +243,46 @@ func plainOf(schema *Schema, rec *protocol.Record, more int) (map[string]any, *f
 	for name, raw := range rec.Fields {
 		v, err := decodeValue(raw)
 		if err != nil {
-			return nil, invalid(pointer("fields", name), name+": holds a number beyond what a number can hold")
+			return nil, beyond(name)
 		}
 		plain[name] = v
 	}
 	return plain, nil
 }
 
-func plainMutation(m *protocol.Mutation) (map[string]any, *fault) {
-	fields, f := plainOf(nil, &protocol.Record{Fields: m.Fields}, 0)
-	if f != nil {
-		return nil, f
+// checkNumbers refuses fields that have no plain form, as plainOf does, though
+// nobody may ask for it.
+func checkNumbers(fields map[string]json.RawMessage) *fault {
+	for name, raw := range fields {
+		if mayOverflow(raw) {
+			if _, err := decodeValue(raw); err != nil {
+				return beyond(name)
+			}
+		}
+	}
+	return nil
+}
+
+// mayOverflow says of a value whether a number in it may be too large.
+func mayOverflow(raw json.RawMessage) bool {
+	switch raw[0] {
+	case '"', 't', 'f', 'n':
+		return false
+	}
+	_, small := wholeNumber(raw)
+	return !small
+}
+
+func beyond(name string) *fault {
+	return invalid(pointer("fields", name), name+": holds a number beyond what a number can hold")
+}
+
+// plainMutation is a mutation as conditions see it, of fields that checkNumbers has
+// seen.
+func plainMutation(m *protocol.Mutation) map[string]any {
+	fields := make(map[string]any, len(m.Fields))
+	for name, raw := range m.Fields {
+		fields[name], _ = decodeValue(raw)
 	}
 	sets := make(map[string]any, len(m.Sets))
 	for name, elements := range m.Sets {
@@ -269,5 +299,5 @@ func plainMutation(m *protocol.Mutation) (map[string]any, *fault) {
 	return map[string]any{
 		"op": string(m.Op), "collection": m.Collection, "record": m.Record,
 		"fields": fields, "sets": sets, "counters": counters,
-	}, nil
+	}
 }

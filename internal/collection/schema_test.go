@@ -161,12 +161,12 @@ func TestCompileSchema(t *testing.T) {
 
 func TestMayWrite(t *testing.T) {
 	var asked []map[string]any
-	ownOnly := func(before func() map[string]any, mutation map[string]any) *protocol.Error {
+	ownOnly := func(_ *protocol.Mutation, before, mutation func() map[string]any) *protocol.Error {
 		var record map[string]any
 		if before != nil {
 			record = before()
 		}
-		asked = []map[string]any{record, mutation}
+		asked = []map[string]any{record, mutation()}
 		if record != nil && record["createdBy"] != "ada" {
 			return &protocol.Error{Message: "only its author may change a note"}
 		}
@@ -188,6 +188,14 @@ func TestMayWrite(t *testing.T) {
 			`"updatedAt":1764000000000,"updatedBy":"ada","version":1,"votes":2}`
 		if got := mustJSON(t, asked[0]); got != want {
 			t.Errorf("asked %s", got)
+		}
+	})
+	t.Run("[M5] a number that no float64 holds is refused, whether the rule looks at it or not", func(t *testing.T) {
+		blind := newDesk(t, openEngine(t, ""), map[string]Spec{"notes": {MayWrite: func(*protocol.Mutation, func() map[string]any, func() map[string]any) *protocol.Error { return nil }}})
+		got := blind.apply(put("c1", 1, "r1", map[string]json.RawMessage{"a": json.RawMessage(`[1, 1e999]`), "b": json.RawMessage(`1e99`)}))
+		wantStatus(t, got, protocol.StatusRejected, protocol.CodeInvalidMutation)
+		if got.Error.Path != "/fields/a" {
+			t.Errorf("path %s", got.Error.Path)
 		}
 	})
 	t.Run("[M5] a refusal of the rule is forbidden, with its sentence", func(t *testing.T) {

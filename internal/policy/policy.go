@@ -144,9 +144,10 @@ func (c Channel) Target(id *auth.Identity) collection.Target {
 	return t
 }
 
-func (c Channel) mayWrite(name string, id *auth.Identity) func(record func() map[string]any, mutation map[string]any) *protocol.Error {
-	return func(record func() map[string]any, mutation map[string]any) *protocol.Error {
-		if d := c.match.MayWrite(name, id, record, mutation); !d.Allowed {
+func (c Channel) mayWrite(name string, id *auth.Identity) func(m *protocol.Mutation, record, mutation func() map[string]any) *protocol.Error {
+	return func(m *protocol.Mutation, record, mutation func() map[string]any) *protocol.Error {
+		asked := auth.Mutation{Op: string(m.Op), Collection: m.Collection, Record: m.Record, Whole: mutation}
+		if d := c.match.MayWrite(name, id, record, asked); !d.Allowed {
 			return &protocol.Error{Code: protocol.CodeForbidden, Message: d.Reason()}
 		}
 		return nil
