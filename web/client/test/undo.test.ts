@@ -410,7 +410,11 @@ describe("what may go wrong", () => {
   });
 
   it("[U3] what was made and edited in one step stays when somebody else has written in it, and the edits go back", async () => {
-    for (const isSeen of [true, false]) {
+    for (const [isSeen, isRedoEnded] of [
+      [true, false],
+      [false, false],
+      [false, true],
+    ]) {
       const { ada, ben, undo, pass } = await twoPeople();
       const { recordId } = ada.notes.add({ content: "mine", votes: 0 });
       await pass(240);
@@ -418,6 +422,7 @@ describe("what may go wrong", () => {
       if (isSeen) await pass(240);
       ada.notes.patch(recordId, { content: "mine again", votes: { increment: 1 } });
       const done = undo.undo();
+      if (isRedoEnded) ada.notes.add({ content: "another" });
       await pass();
       expect(await done?.settled).toMatchObject([{ recordId, reason: "changed" }]);
       for (const { note } of [ada, ben]) expect(note(recordId)).toMatchObject({ content: "Ben's", votes: 0 });

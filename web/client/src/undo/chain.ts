@@ -6,7 +6,7 @@ import type { Json } from "../types";
 export interface Owner {
   /** False while it is taken back. */
   readonly stands: boolean;
-  /** It is in no step any more, and stays as it is. */
+  /** It is in no step any more, and stays as it is from now on. */
   readonly isGone: boolean;
   /** When it was taken back, or done again, last. */
   readonly turn?: Turn | undefined;
@@ -74,7 +74,7 @@ export class Chain {
 
   /** Whether nothing can come of it any more. */
   get isIdle(): boolean {
-    return this.#sent.length === 0 && this.due === undefined && this.#layers.every(({ owner }) => owner === undefined);
+    return this.#sent.length === 0 && this.due === undefined && this.#layers.every(({ owner }) => !owner);
   }
 
   has(owner: Owner): boolean {
@@ -120,11 +120,11 @@ export class Chain {
   /** A write has settled. `before` is what the log had there before, where that is known. */
   settled(id: string, fate: Fate, before: { readonly value: Json | undefined; readonly isTheirs: boolean } | undefined): void {
     const sent = this.#sent.find((one) => one.id === id);
-    if (sent === undefined) return;
+    if (!sent) return;
     this.#sent = this.#sent.filter((one) => one !== sent);
     if (fate === "applied") {
       if (before?.isTheirs) this.#slip(before.value);
-      else if (before && this.#log.owner === undefined) this.#log.value = before.value;
+      else if (before && !this.#log.owner) this.#log.value = before.value;
       for (const layer of this.#layers) if (layer.write === id) layer.write = undefined;
       this.#log = sent.layer;
       return;
@@ -143,7 +143,7 @@ export class Chain {
     this.#layers = this.#layers
       .filter(({ owner }) => !owner?.isGone) // it will not be done again
       .filter(({ owner }, at, all) => at + 1 === all.length || owner !== all[at + 1]?.owner)
-      .filter((layer, at, all) => layer.owner === undefined || !isSameJson(layer.value, all[at - 1]?.value));
+      .filter((layer, at, all) => !layer.owner || !isSameJson(layer.value, all[at - 1]?.value));
     this.#log = this.#top();
   }
 
@@ -170,10 +170,10 @@ export class Chain {
 
   /** The uppermost of what has settled. */
   #ground(): Layer {
-    return this.#top(this.#layers.filter(({ write }) => write === undefined));
+    return this.#top(this.#layers.filter(({ write }) => !write));
   }
 }
 
 function stands({ owner }: Layer): boolean {
-  return owner === undefined || owner.stands;
+  return !owner || owner.stands;
 }

@@ -1,6 +1,6 @@
 /** What this client has done to one record, and how to take that back. Records in, plans out: no clock, no socket. */
 import { isSameJson } from "../collection/json";
-import type { Stamp, WireRecord } from "../collection/wire";
+import type { WireRecord } from "../collection/wire";
 import type { Write } from "../collection/write";
 import { timeOf } from "../hlc";
 import type { Json, Outcome } from "../types";
@@ -17,6 +17,7 @@ import {
   type Plan,
   type Slot,
   slotsOf,
+  type Written,
 } from "./slot";
 import { Tally } from "./tally";
 
@@ -48,15 +49,13 @@ interface Life {
   isShared: boolean;
 }
 
-/** What this client has counted in a record that is shown, or in one that the log has. */
-type Counted = "total" | "logged";
-
 /** One record's part of a step. */
 export interface Entry extends Owner {
   life?: Life | undefined;
   /** False while it is taken back. */
   isDone: boolean;
-  isGone: boolean;
+  /** It is in no step any more. */
+  isOut: boolean;
   turn?: Turn;
   /** It was taken back in its turn, because somebody else was there first. */
   isOvertaken?: boolean;
@@ -99,7 +98,10 @@ export class Ledger {
   entry(): Entry {
     return {
       isDone: true,
-      isGone: false,
+      isOut: false,
+      get isGone() {
+        return this.isOut && !this.life?.sent; // what a turn has done to others is given back first
+      },
       get stands() {
         return this.isDone || this.life !== undefined; // what was edited in a new record comes and goes with it
       },
@@ -108,7 +110,7 @@ export class Ledger {
 
   /** Whether something is left of an entry. */
   has(entry: Entry): boolean {
-    return !entry.isGone && (entry.life !== undefined || this.#parts().some((part) => part.has(entry)));
+    return !entry.isOut && (entry.life !== undefined || this.#parts().some((part) => part.has(entry)));
   }
 
   /** A write was made: for an entry, or for none that can be taken back. The record is as it was shown before and after. */
@@ -125,18 +127,18 @@ export class Ledger {
     for (const [slot, value] of slotsOf<Json>(write.fields, write.sets)) {
       const found = lookUp(before, slot);
       const chain = this.#chains.get(slot) ?? (owner && new Chain(found.value));
-      if (chain === undefined) continue;
+      if (!chain) continue;
       if (isTheirs(found, this.#authors)) chain.cover(found.value);
       chain.wrote(id, value, owner);
       this.#chains.set(slot, chain);
     }
     for (const [name, by] of Object.entries(write.counters)) {
-      this.#tallies.set(name, this.#tallies.get(name) ?? new Tally());
-      this.#tallies.get(name)?.wrote(id, by, owner);
+      const tally = this.#tallies.get(name) ?? new Tally();
+      tally.wrote(id, by, owner);
+      this.#tallies.set(name, tally);
     }
-    if (entry === undefined || was === is) return;
-    entry.life = { isBegun: is, isNew: before === undefined, write: id, counted: {}, isShared: false };
-    if (is) this.#begin(entry.life, after);
+    if (!entry || was === is) return;
+    entry.life = { isBegun: is, isNew: before === undefined, write: id, ...this.#begun(is ? after : undefined) };
     this.#lives.push(entry);
   }
 
@@ -151,11 +153,15 @@ export class Ledger {
   settled(end: Settled): readonly Plan[] {
     const { id, write, before } = end;
     for (const [slot, chain] of this.#chains) {
-      const { value, stamp = "" } = lookUp(before, slot);
-      const isByOthers = stamp !== "" && !this.#authors.isOwn(stamp);
+      const found = lookUp(before, slot);
+      const isByOthers = isTheirs(found, this.#authors);
       // An outcome names the set of which something has lost, and not what.
-      const mayBeLost = !before || !write || (isByOthers && timeOf(stamp) >= write.at);
-      chain.settled(id, fateOf(end, mayBeLost ? nameOf(slot) : undefined), before && { value, isTheirs: isByOthers });
+      const mayBeLost = !before || !write || (isByOthers && timeOf(found.stamp) >= write.at);
+      chain.settled(
+        id,
+        fateOf(end, mayBeLost ? nameOf(slot) : undefined),
+        before && { value: found.value, isTheirs: isByOthers },
+      );
     }
     for (const tally of this.#tallies.values()) tally.settled(id, fateOf(end));
     return this.#lives.flatMap((entry) => this.#settleLife(entry, end) ?? []);
@@ -168,7 +174,7 @@ export class Ledger {
     // Else it was restored by somebody, or deleted anew.
     if (toRestore) return this.#turnLife(entry, life, now, this.#toRestore(now));
     if (!isAlive(now)) return leave(entry, "deleted");
-    if (life === undefined) return this.#turnEdits(entry, now);
+    if (!life) return this.#turnEdits(entry, now);
     if (life.isShared || this.#isTouched(life, now)) {
       entry.life = undefined; // it stays; what was edited in it goes back
       const { plans, skipped } = this.#turnEdits(entry, now);
@@ -199,8 +205,7 @@ export class Ledger {
 
   /** Forgets what can be neither taken back nor done again, and what has settled. */
   tidy(): void {
-    // What a turn has done to others is given back, whether the step is there still or not.
-    this.#lives = this.#lives.filter(({ life, isGone }) => life && (!isGone || life.sent !== undefined));
+    this.#lives = this.#lives.filter(({ life, isGone }) => life && !isGone);
     for (const part of this.#parts()) part.tidy();
     for (const [slot, { isIdle }] of this.#chains) if (isIdle) this.#chains.delete(slot);
   }
@@ -208,7 +213,7 @@ export class Ledger {
   #turnLife(entry: Entry, life: Life, now: WireRecord | undefined, plan: Plan | undefined): Turned {
     if (!plan || !now) return leave(entry, "changed");
     turnOver(entry);
-    this.#begin(life, now);
+    Object.assign(life, this.#begun(now));
     return { plans: [plan], skipped: [] };
   }
 
@@ -242,37 +247,37 @@ export class Ledger {
       // What is being deleted here did not begin with this client.
       if (life.isBegun && !entry.isDone) life.isShared = true;
       // Done again, it is another write, which may come to something.
-      else if (life.isNew || !entry.isDone || life.sent === undefined) entry.life = undefined;
+      else if (life.isNew || !entry.isDone || !life.sent) entry.life = undefined;
     }
     if (life.sent !== id) return undefined;
     life.sent = undefined;
     const isRestored = life.isBegun === entry.isDone;
     // Somebody else has restored it first.
     if (status === "noop" && isRestored) for (const other of this.#lives) if (other.life) other.life.isShared = true;
-    if (!isDone) entry.isGone = true;
+    if (!isDone) entry.isOut = true;
     if (!isDone || isRestored || !before) return undefined;
-    const isAsShown = before.updatedBy === life.begun?.updatedBy && !this.#isTouched(life, before, "logged");
+    const isAsShown = before.updatedBy === life.begun?.updatedBy && !this.#isTouched(life, before, true);
     if (isAsShown && !life.isShared) return undefined;
     entry.life = undefined; // as above
     entry.isOvertaken = true;
     return this.#toRestore(now);
   }
 
-  #begin(life: Life, record: WireRecord): void {
-    life.begun = record;
-    life.counted = this.#countedByOthers(record);
-    life.isShared = false;
+  #begun(record: WireRecord | undefined): Pick<Life, "begun" | "counted" | "isShared"> {
+    return { begun: record, counted: this.#countedByOthers(record), isShared: false };
   }
 
   /** Whether somebody else has written in a record since it began, or counted: counters have no stamps. */
-  #isTouched({ begun, counted }: Life, now: WireRecord, own: Counted = "total"): boolean {
-    const isCounted = !isSameJson(this.#countedByOthers(now, own), counted);
+  #isTouched({ begun, counted }: Life, now: WireRecord, isInLog = false): boolean {
+    const isCounted = !isSameJson(this.#countedByOthers(now, isInLog), counted);
     return isCounted || (begun !== undefined && isWrittenByOthers(begun, now, this.#authors));
   }
 
-  /** What others have made of the counters, nothing where it is none. */
-  #countedByOthers({ counters = {} }: WireRecord, own: Counted = "total"): Named<number> {
-    const others = Object.entries(counters).map(([name, is]) => [name, is - (this.#tallies.get(name)?.[own] ?? 0)] as const);
+  /** What others have made of the counters, nothing where it is none: in a record as the log has it, or as it is shown. */
+  #countedByOthers({ counters = {} }: Pick<WireRecord, "counters"> = {}, isInLog = false): Named<number> {
+    const others = Object.entries(counters).map(
+      ([name, is]) => [name, is - (this.#tallies.get(name)?.total(isInLog) ?? 0)] as const,
+    );
     return Object.fromEntries(others.filter(([, by]) => by !== 0));
   }
 
@@ -283,7 +288,7 @@ export class Ledger {
   }
 
   /** Whether what is shown is what this client has put there. */
-  #isHeld(chain: Chain, found: Found): found is Found & { readonly stamp: Stamp } {
+  #isHeld(chain: Chain, found: Found): found is Written {
     return found.stamp !== undefined && this.#authors.isOwn(found.stamp) && isSameJson(found.value, chain.held);
   }
 
@@ -299,7 +304,7 @@ function turnOver(entry: Entry): void {
 
 /** Nothing of an entry can be taken back or done again. */
 function leave(entry: Entry, reason: SkipReason): Turned {
-  entry.isGone = true;
+  entry.isOut = true;
   return { plans: [], skipped: [{ reason }] };
 }
 

@@ -20,6 +20,10 @@ export interface Found {
   readonly stamp: Stamp | undefined;
 }
 
+export interface Written extends Found {
+  readonly stamp: Stamp;
+}
+
 /** A write that undo makes. */
 export interface Plan {
   readonly op: Exclude<MutationOp, "put">;
@@ -49,8 +53,8 @@ export function lookUp(record: WireRecord | undefined, slot: Slot): Found {
   return { value: sign?.startsWith("+") ?? false, stamp: sign?.slice(1) };
 }
 
-export function isTheirs({ stamp }: Found, { isOwn }: Authors): boolean {
-  return stamp !== undefined && !isOwn(stamp);
+export function isTheirs(found: Found, { isOwn }: Authors): found is Written {
+  return found.stamp !== undefined && !isOwn(found.stamp);
 }
 
 /** What is where in fields and sets. */

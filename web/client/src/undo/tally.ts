@@ -22,14 +22,9 @@ export class Tally {
   #settled = 0;
   #left = 0;
 
-  /** All that this client has counted. */
-  get total(): number {
-    return this.#settled + sum(this.#counts);
-  }
-
-  /** What of that the log has. */
-  get logged(): number {
-    return this.#settled + sum(this.#counts.filter(({ isSent }) => !isSent));
+  /** All that this client has counted; or what of that the log has. */
+  total(isInLog: boolean): number {
+    return this.#settled + sum(this.#counts.filter(({ isSent }) => !isInLog || !isSent));
   }
 
   /** What is to be counted. */

@@ -49,8 +49,7 @@ const NEITHER: UndoState = { canUndo: false, canRedo: false };
  * none. Taking back is a write, so it waits while offline, survives a reload with a storage, and may be refused.
  */
 export function createUndo(collections: UndoableCollection | readonly UndoableCollection[], options: UndoOptions = {}): Undo {
-  const all = Array.isArray(collections) ? (collections as readonly UndoableCollection[]) : [collections as UndoableCollection];
-  return new Steps(all, options);
+  return new Steps([collections].flat(), options);
 }
 
 class Steps implements Undo {
@@ -222,8 +221,8 @@ class Steps implements Undo {
   #tidy(): void {
     for (const steps of [this.#done, this.#undone]) {
       for (const step of steps) {
-        for (const { ledger, entry } of step.parts) entry.isGone = !ledger.has(entry);
-        step.parts = step.parts.filter(({ entry }) => !entry.isGone);
+        for (const { ledger, entry } of step.parts) entry.isOut = !ledger.has(entry);
+        step.parts = step.parts.filter(({ entry }) => !entry.isOut);
       }
       steps.splice(0, steps.length, ...steps.filter(({ parts }) => parts.length > 0));
     }
@@ -242,11 +241,12 @@ class Steps implements Undo {
 function skipsOf({ values }: Plan, outcome: Outcome): readonly Skip[] {
   const { status } = outcome;
   const all = [...new Set([...(values?.keys() ?? [])].map(nameOf))];
-  const lost = status === "applied" ? (outcome.lost ?? []) : all;
-  if (status === "noop" || status === "unknown" || (status === "applied" && lost.length === 0)) return [];
+  const isTaken = status === "applied";
+  const lost = isTaken ? (outcome.lost ?? []) : all;
+  if (status === "noop" || status === "unknown") return [];
   const isRefused = status === "rejected" && outcome.code !== "version_conflict";
   const reason = isRefused ? "refused" : status === "gone" ? "deleted" : "changed";
-  return lost.length > 0 ? lost.map((name) => ({ name, reason })) : [{ reason }];
+  return isTaken || lost.length > 0 ? lost.map((name) => ({ name, reason })) : [{ reason }];
 }
 
 /** One record may have been written several times in a step. */
@@ -257,7 +257,7 @@ function distinct<T extends ChangedRecord | Skipped>(all: readonly T[]): T[] {
 
 /** What these steps have done stays as it is. */
 function forget(steps: readonly Step[]): void {
-  for (const { parts } of steps) for (const { entry } of parts) entry.isGone = true;
+  for (const { parts } of steps) for (const { entry } of parts) entry.isOut = true;
 }
 
 function stepOf(parts: Part[], time = NEVER): Step {
