@@ -55,8 +55,8 @@
 //
 // # Deadlines
 //
-// One sweep looks at all connections every few seconds: it pings, closes the idle,
-// lanes among them, and cuts those that accept nothing any more. There is no timer per connection.
+// One sweep looks at all connections every few seconds: it pings the silent, closes the
+// idle, lanes among them, and cuts those that accept nothing any more. There is no timer per connection.
 //
 // # Concurrency
 //

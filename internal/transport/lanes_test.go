@@ -205,8 +205,8 @@ func TestLanes(t *testing.T) {
 func (e *endpoint) lane(t *testing.T, number uint32) (found *lane) {
 	t.Helper()
 	eventually(t, "the lane", func() bool {
-		for _, u := range e.server.snapshot() {
-			found, _ = u.(*lanes).find(number)
+		for _, c := range e.server.snapshot(nil) {
+			found, _ = c.user.(*lanes).find(number)
 		}
 		return found != nil
 	})

@@ -30,7 +30,7 @@ type Options struct {
 	QueueBytes int
 	// IdleAfter closes a socket on which nothing arrives (C3). 0 means 60 s.
 	IdleAfter time.Duration
-	// PingEvery is the pause between pings. 0 means 25 s.
+	// PingEvery is after what silence of its client a socket is pinged. 0 means 25 s.
 	PingEvery time.Duration
 	// StalledAfter cuts a socket that takes no byte of what waits for it. 0 means 30 s.
 	StalledAfter time.Duration

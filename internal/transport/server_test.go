@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -90,7 +91,7 @@ func (e *endpoint) dial(t *testing.T) net.Conn {
 }
 
 func TestDeadlines(t *testing.T) {
-	t.Run("[C3] a socket is pinged every 25 s, and closed with 4201 when nothing arrives for 60 s", func(t *testing.T) {
+	t.Run("[C3] a silent socket is pinged after 25 s, and closed with 4201 when nothing arrives for 60 s", func(t *testing.T) {
 		e := newEndpoint(t, Options{})
 		conn := e.dial(t)
 		e.only(t) // the sweep that pings has to know it
@@ -111,6 +112,24 @@ func TestDeadlines(t *testing.T) {
 				t.Errorf("code %d", code)
 			}
 			return
+		}
+	})
+	t.Run("[C3] who speaks is not pinged, who is silent once in 25 s", func(t *testing.T) {
+		s := &Server{opts: Options{}.withDefaults()}
+		pings := func(beat int64) (at []int64) {
+			for now := int64(5000); now <= 120_000; now += 5000 {
+				heard := int64(3000)
+				if beat > 0 {
+					heard = (now - 1) / beat * beat
+				}
+				if s.pingDue(heard, now-5000, now) {
+					at = append(at, now/1000)
+				}
+			}
+			return at
+		}
+		if got := fmt.Sprint(pings(0), pings(24_000), pings(60_000)); got != "[30 55 80 105] [] [25 50 85 110]" {
+			t.Error(got)
 		}
 	})
 	t.Run("[C3] any byte keeps it open", func(t *testing.T) {

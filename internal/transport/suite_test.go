@@ -150,11 +150,11 @@ func (e *endpoint) only(t *testing.T) conn {
 	t.Helper()
 	var found conn
 	eventually(t, "a connection", func() bool {
-		for c, u := range e.server.snapshot() {
-			found = c
-			if l, ok := u.(*lanes); ok {
+		for _, c := range e.server.snapshot(nil) {
+			found = c.conn
+			if l, ok := c.user.(*lanes); ok {
 				n, _ := l.find(1)
-				found = laneConn{c, n}
+				found = laneConn{c.conn, n}
 			}
 		}
 		return found != nil

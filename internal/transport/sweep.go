@@ -10,27 +10,27 @@ import (
 	"github.com/chorale-rt/chorale/protocol"
 )
 
-// sweepLoop looks at all connections again and again. Pings are due from lastPing
-// (Unix ms) on.
-func (s *Server) sweepLoop(lastPing int64) {
+// sweepLoop looks at all connections again and again. before is when (Unix ms) it
+// is taken to have done so last.
+func (s *Server) sweepLoop(before int64) {
 	tick := time.NewTicker(s.opts.SweepEvery)
 	defer tick.Stop()
+	var all []connection
 	for {
 		select {
 		case <-s.done:
 			return
 		case <-tick.C:
 			now := s.nowMs()
-			ping := now-lastPing >= s.opts.PingEvery.Milliseconds()
-			if ping {
-				lastPing = now
-			}
-			for c, u := range s.snapshot() {
-				s.sweep(c, now, ping)
-				if l, ok := u.(*lanes); ok {
+			all = s.snapshot(all[:0])
+			for _, c := range all {
+				s.sweep(c.conn, before, now)
+				if l, ok := c.user.(*lanes); ok {
 					l.sweep(now)
 				}
 			}
+			clear(all)
+			before = now
 		}
 	}
 }
@@ -43,7 +43,8 @@ type conn interface {
 	// stalled says since when (Unix ms) nothing was taken that waits; 0 when
 	// nothing waits.
 	stalled() int64
-	// keepAlive is called by the sweep, with ping when pings are due.
+	// keepAlive is called by the sweep, with ping when the client is to be asked for
+	// a sign of life.
 	keepAlive(now int64, ping bool)
 	// sever ends the connection without a word.
 	sever()
@@ -51,26 +52,40 @@ type conn interface {
 
 const idleReason = "idle: nothing arrived for a minute"
 
-// sweep looks at one connection's deadlines.
-func (s *Server) sweep(c conn, now int64, ping bool) {
+// sweep looks at one connection's deadlines, behind the sweep before.
+func (s *Server) sweep(c conn, before, now int64) {
 	switch since := c.stalled(); {
 	case since != 0 && now-since > s.opts.StalledAfter.Milliseconds():
 		c.sever()
 	case now-c.lastHeard() > s.opts.IdleAfter.Milliseconds():
 		c.Close(protocol.CloseIdle, idleReason)
 	default:
-		c.keepAlive(now, ping)
+		c.keepAlive(now, s.pingDue(c.lastHeard(), before, now))
 	}
 }
 
-func (s *Server) snapshot() map[conn]user {
+// pingDue says whether a client has been silent for another PingEvery since the
+// sweep before. One that beats is heard of more often than that, and need not
+// answer a ping besides: of people who only listen these are most of the cost.
+func (s *Server) pingDue(heard, before, now int64) bool {
+	every := s.opts.PingEvery.Milliseconds()
+	return (now-heard)/every > max(before-heard, 0)/every
+}
+
+// connection is a conn and who it is for.
+type connection struct {
+	conn conn
+	user user
+}
+
+// snapshot appends all connections of this moment.
+func (s *Server) snapshot(to []connection) []connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make(map[conn]user, len(s.conns))
-	for k, v := range s.conns {
-		out[k] = v
+	for c, u := range s.conns {
+		to = append(to, connection{c, u})
 	}
-	return out
+	return to
 }
 
 // Shutdown refuses new sockets, tells every client to come back within drain,
@@ -87,11 +102,11 @@ func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 	}
 	reason := fmt.Sprintf("the server restarts drainMs=%d", drain.Milliseconds())
 	var farewells sync.WaitGroup
-	for c, u := range s.snapshot() {
+	for _, c := range s.snapshot(nil) {
 		// Each on its own: a session that waits for the engine keeps nobody else.
 		farewells.Go(func() {
-			u.Announce()
-			c.Close(protocol.CloseRestart, reason)
+			c.user.Announce()
+			c.conn.Close(protocol.CloseRestart, reason)
 		})
 	}
 	gone := make(chan struct{})
@@ -106,9 +121,9 @@ func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 		return
 	case <-ctx.Done():
 	}
-	for c, u := range s.snapshot() {
-		u.Cancel()
-		c.sever()
+	for _, c := range s.snapshot(nil) {
+		c.user.Cancel()
+		c.conn.sever()
 	}
 	<-gone
 }
