@@ -215,7 +215,7 @@ type benchUsersCmd struct {
 	Every    time.Duration `default:"10s" help:"Time between two writes of one of them, on average."`
 	P99      time.Duration `name:"p99" default:"600ms" help:"Below it the 99th percentile of the latency must stay."`
 	From     float64       `default:"500" help:"Users with whom the search begins."`
-	Most     float64       `default:"16000" help:"Users with whom it ends, when even they are served in time: each is a connection of this machine, twice."`
+	Most     float64       `default:"0" help:"Users with whom it ends, when even they are served in time; 0: as many as this machine's limit of descriptors lets connect."`
 	Warmup   time.Duration `default:"1s" help:"How long each try takes before anything counts."`
 	Duration time.Duration `default:"3s" help:"How long what counts of each try is."`
 	Text     int           `default:"200" help:"Bytes of text in a push."`

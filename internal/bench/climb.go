@@ -27,7 +27,7 @@ func (c *climb) tell(borne bool) {
 	}
 	switch {
 	case c.broke == 0:
-		c.rate *= c.step
+		c.rate = min(c.rate*c.step, c.most)
 	case c.borne == 0:
 		c.rate /= c.step
 	default:
@@ -40,5 +40,5 @@ func (c *climb) done() bool {
 	if c.borne > 0 && c.broke > 0 {
 		return c.broke <= c.borne*c.near
 	}
-	return c.rate < climbLowest || c.rate > c.most
+	return c.rate < climbLowest || c.borne >= c.most
 }

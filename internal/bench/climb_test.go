@@ -30,6 +30,16 @@ func TestClimb(t *testing.T) {
 		}
 	})
 
+	t.Run("the last rate is the most that may be tried", func(t *testing.T) {
+		c := climb{rate: 300, most: 1000, step: 2, near: 1.1}
+		for !c.done() {
+			c.tell(true)
+		}
+		if c.borne != 1000 || c.broke != 0 {
+			t.Errorf("it ended at %g", c.borne)
+		}
+	})
+
 	t.Run("it ends when every rate is borne, or none", func(t *testing.T) {
 		for _, borne := range []bool{true, false} {
 			c := climb{rate: 40, most: 1e6, step: 2, near: 1.1}

@@ -11,7 +11,7 @@ import (
 type Bound struct {
 	P99      time.Duration // of the latency, from the instant at which a push was due
 	From     float64       // pushes per second, or users, at which the search begins
-	Most     float64       // … and ends, when even that is borne; 0 means 1,000,000
+	Most     float64       // … and ends, when even that is borne; 0 means 1,000,000, or the users whom the system lets connect
 	Near     float64       // how near: the ratio of what is not borne to what is; 0 means 1.1
 	Warmup   time.Duration // of each try
 	Duration time.Duration // of each try, of what counts
@@ -90,8 +90,26 @@ func (u UsersMax) name() string { return "users" }
 func (u UsersMax) unit() string { return "deliveries" }
 
 func (u UsersMax) describe() string {
-	return fmt.Sprintf("rooms of %d, %s, everybody writes every %s, text of %d bytes, %s, up to %.0f users",
-		u.Members, u.Mode, u.Every, u.TextSize, u.Bound, u.most())
+	text := fmt.Sprintf("rooms of %d, %s, everybody writes every %s, text of %d bytes, %s, up to %s users",
+		u.Members, u.Mode, u.Every, u.TextSize, u.Bound, whole(u.bound().most()))
+	if n, ok := descriptorLimit(); ok && u.Most == 0 {
+		text += fmt.Sprintf(", as a process of this machine may have %s descriptors", whole(float64(n)))
+	}
+	return text
+}
+
+// spareDescriptors are for everything that is no member's connection: the log's
+// files, and what the runtime has.
+const spareDescriptors = 200
+
+// bound ends the search where the machine does, unless it is said where: each user
+// is a descriptor of the generator's and one of the server's.
+func (u UsersMax) bound() Bound {
+	b := u.Bound
+	if n, ok := descriptorLimit(); ok && b.Most == 0 {
+		b.Most = max(float64(n-spareDescriptors), b.From)
+	}
+	return b
 }
 
 func (u UsersMax) at(users float64) paced {
@@ -105,11 +123,11 @@ func (u UsersMax) validate() error {
 	if err := hold(condition{u.Every > 0, "the time between two writes must be above 0"}); err != nil {
 		return err
 	}
-	return u.Bound.validate(u.at)
+	return u.bound().validate(u.at)
 }
 
 func (u UsersMax) run(ctx context.Context, s site) ([]Figures, error) {
-	return u.Bound.highest(ctx, s, u.at)
+	return u.bound().highest(ctx, s, u.at)
 }
 
 // A paced scenario makes pushes on a schedule.

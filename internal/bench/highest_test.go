@@ -62,6 +62,21 @@ func TestHighest(t *testing.T) {
 		}
 	})
 
+	t.Run("users are as many as the system lets connect, unless it is said how many", func(t *testing.T) {
+		limit, ok := descriptorLimit()
+		if !ok {
+			t.Skip("this system does not tell")
+		}
+		u := UsersMax{Bound: bound, Members: 4, Every: time.Second}
+		if most := int(u.bound().most()); most != limit-spareDescriptors || !strings.Contains(u.describe(), whole(float64(limit))+" descriptors") {
+			t.Errorf("%d of %d: %s", most, limit, u.describe())
+		}
+		u.Most = 100
+		if most := u.bound().most(); most != 100 || strings.Contains(u.describe(), "descriptors") {
+			t.Errorf("%g: %s", most, u.describe())
+		}
+	})
+
 	t.Run("a bound that nothing can meet is refused", func(t *testing.T) {
 		s := FanoutMax{Bound: Bound{From: 1, Duration: time.Second}, Mode: Broadcast, Subscribers: 1, TextSize: 100}
 		if err := s.validate(); err == nil || !strings.Contains(err.Error(), "p99") {

@@ -132,6 +132,16 @@ func residentBytes(pid int) (int64, error) {
 	return 0, fmt.Errorf("memory of process %d: no Rss in smaps_rollup", pid)
 }
 
+// descriptorLimit is how many files and sockets a process may have open here; the
+// runtime of Go takes as many for itself.
+func descriptorLimit() (int, bool) {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Max > 1<<30 {
+		return 0, false
+	}
+	return int(l.Max), true
+}
+
 // machineName says on what was measured, for people.
 func machineName() string {
 	model := "unknown CPU"

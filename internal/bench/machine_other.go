@@ -10,7 +10,7 @@ import (
 )
 
 // Other systems than Linux are measured without pinning, and without the server's
-// CPU time and memory.
+// CPU time and memory, and are not asked for their limits.
 
 func allowedCPUs() ([]int, error) { return nil, nil }
 
@@ -23,6 +23,8 @@ func dieWithParent(*exec.Cmd) {}
 func readCPU(int) (cpuUse, error) { return cpuUse{}, errors.ErrUnsupported }
 
 func residentBytes(int) (int64, error) { return 0, errors.ErrUnsupported }
+
+func descriptorLimit() (int, bool) { return 0, false }
 
 func machineName() string {
 	return fmt.Sprintf("%d CPUs, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())

@@ -148,7 +148,7 @@ func (s *section) columns() []string {
 	case "fanout-max", "rooms-max":
 		return []string{"highest rate, pushes per second", perSecond, "p50", "p99", cpu}
 	case "users":
-		return []string{"users", perSecond, "p50", "p99"}
+		return []string{"users", perSecond, "p50", "p99", cpuShare}
 	case "connect":
 		return []string{perSecond, "p50", "p99", cpu}
 	case "idle":
