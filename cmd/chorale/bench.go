@@ -21,21 +21,23 @@ import (
 
 // BenchCmd measures a server: one subcommand per scenario of package bench.
 type BenchCmd struct {
-	Latency     benchLatencyCmd   `cmd:"" help:"Two members answer each other, one message in flight."`
-	Rooms       benchRoomsCmd     `cmd:"" help:"Many small rooms, everybody writes at random."`
-	Fanout      benchFanoutCmd    `cmd:"" help:"One writer, many subscribers."`
-	RoomsMax    benchRoomsMaxCmd  `cmd:"" name:"rooms-max" help:"The highest rate of rooms within a bound of p99."`
-	FanoutMax   benchFanoutMaxCmd `cmd:"" name:"fanout-max" help:"The highest rate of fanout within a bound of p99."`
-	Users       benchUsersCmd     `cmd:"" help:"How many people can take notes at once within a bound of p99."`
-	Connect     benchConnectCmd   `cmd:"" help:"Connect, authenticate and join."`
-	Idle        benchIdleCmd      `cmd:"" help:"Connections that say nothing, before and after they have talked."`
-	Flood       benchFloodCmd     `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
-	Order       benchOrderCmd     `cmd:"" help:"Check order, gaps and repeats while everybody leaves and resumes."`
-	Reconnect   benchReconnectCmd `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
-	CatchUp     benchCatchUpCmd   `cmd:"" name:"catchup" help:"Join a large collection, and a channel in which much was missed."`
-	Append      benchAppendCmd    `cmd:"" help:"An engine alone, embedded or over NATS: how fast entries are acknowledged."`
-	Report      benchReportCmd    `cmd:"" help:"Write a page with pictures of what --json has kept."`
-	FloorServer floorServerCmd    `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
+	Latency     benchLatencyCmd     `cmd:"" help:"Two members answer each other, one message in flight."`
+	Rooms       benchRoomsCmd       `cmd:"" help:"Many small rooms, everybody writes at random."`
+	Fanout      benchFanoutCmd      `cmd:"" help:"One writer, many subscribers."`
+	RoomsMax    benchRoomsMaxCmd    `cmd:"" name:"rooms-max" help:"The highest rate of rooms within a bound of p99."`
+	FanoutMax   benchFanoutMaxCmd   `cmd:"" name:"fanout-max" help:"The highest rate of fanout within a bound of p99."`
+	Users       benchUsersCmd       `cmd:"" help:"How many people can take notes at once within a bound of p99."`
+	Subscribers benchSubscribersCmd `cmd:"" help:"Does a delivery cost the same however many subscribers get it?"`
+	Channels    benchChannelsCmd    `cmd:"" help:"Does a delivery cost the same however many channels there are?"`
+	Connect     benchConnectCmd     `cmd:"" help:"Connect, authenticate and join."`
+	Idle        benchIdleCmd        `cmd:"" help:"Connections that say nothing, before and after they have talked."`
+	Flood       benchFloodCmd       `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
+	Order       benchOrderCmd       `cmd:"" help:"Check order, gaps and repeats while everybody leaves and resumes."`
+	Reconnect   benchReconnectCmd   `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
+	CatchUp     benchCatchUpCmd     `cmd:"" name:"catchup" help:"Join a large collection, and a channel in which much was missed."`
+	Append      benchAppendCmd      `cmd:"" help:"An engine alone, embedded or over NATS: how fast entries are acknowledged."`
+	Report      benchReportCmd      `cmd:"" help:"Write a page with pictures of what --json has kept."`
+	FloorServer floorServerCmd      `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
 }
 
 // benchTarget are the flags of all scenarios.
@@ -241,6 +243,47 @@ type benchFanoutMaxCmd struct {
 // Run implements the command.
 func (c *benchFanoutMaxCmd) Run(ctx context.Context) error {
 	return c.run(ctx, bench.FanoutMax{Bound: c.bound(), Mode: bench.Mode(c.Mode), Subscribers: c.Subscribers, TextSize: c.Text}, c.Floor)
+}
+
+type benchSubscribersCmd struct {
+	benchTarget `embed:""`
+
+	Mode       string        `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
+	Counts     []int         `default:"100,1000,10000" help:"How many subscribers; one column each."`
+	Deliveries float64       `default:"20000" help:"Deliveries per second, each time."`
+	Warmup     time.Duration `default:"1s" help:"How long each takes before anything counts."`
+	Duration   time.Duration `default:"4s" help:"How long what counts of each is."`
+	Text       int           `default:"200" help:"Bytes of text in a push."`
+	Floor      bool          `default:"true" negatable:"" help:"Measure the raw-socket floor too."`
+}
+
+// Run implements the command.
+func (c *benchSubscribersCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Subscribers{
+		Mode: bench.Mode(c.Mode), Counts: c.Counts, Deliveries: c.Deliveries, Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text,
+	}, c.Floor)
+}
+
+type benchChannelsCmd struct {
+	benchTarget `embed:""`
+
+	Mode     string        `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
+	Counts   []int         `default:"1,100,10000,100000" help:"How many channels; one column each."`
+	Members  int           `default:"4" help:"Members of each, of whom one pushes."`
+	Shared   int           `default:"100" help:"Channels that one connection is in, where there are so many."`
+	Rate     float64       `default:"1000" help:"Pushes per second, all channels together."`
+	Warmup   time.Duration `default:"1s" help:"How long each takes before anything counts."`
+	Duration time.Duration `default:"4s" help:"How long what counts of each is."`
+	Text     int           `default:"200" help:"Bytes of text in a push."`
+	Seed     uint64        `default:"1" help:"Seed of the schedules."`
+}
+
+// Run implements the command.
+func (c *benchChannelsCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Channels{
+		Mode: bench.Mode(c.Mode), Counts: c.Counts, Members: c.Members, Shared: c.Shared, Rate: c.Rate,
+		Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text, Seed: c.Seed,
+	}, false)
 }
 
 type benchConnectCmd struct {

@@ -90,6 +90,18 @@ var goals = []goal{
 		worst(own("reconnect-10000", terminated, Figures.longest), own("reconnect-10000", killed, Figures.longest)), below(5e6), duration,
 	},
 	{
+		"CPU per delivery, from 100 subscribers to 10,000", "at most 15 % more",
+		growth("subscribers", ""), atMost(1.15), more,
+	},
+	{
+		"… more than the floor grows by", "at most 15 %",
+		growth("subscribers", floorName), atMost(1.15), more,
+	},
+	{
+		"CPU per delivery, from 1 channel to 100,000", "at most 15 % more",
+		growth("channels", ""), atMost(1.15), more,
+	},
+	{
 		"Latency instead of a database that is polled, p50, the worst of 10, 100 and 1,000 subscribers", "99 % less",
 		worst(besideClassic("postgres-10"), besideClassic("postgres-100"), besideClassic("postgres-1000")), atMost(0.01), less,
 	},
@@ -159,6 +171,43 @@ func beside(section, phase, other string, get func(Figures) float64) func(eviden
 
 func besideClassic(section string) func(evidence) (measured, bool) {
 	return beside(section, "", "postgres-changes", Figures.p50)
+}
+
+// growth is the most that a delivery of Chorale's costs in later phases of a section,
+// as a ratio to the first; where there is a floor, of the ratios to it.
+func growth(section, floor string) func(evidence) (measured, bool) {
+	return func(e evidence) (high measured, ok bool) {
+		first := 0.0
+		for _, phase := range e[section].phases() {
+			cost := own(section, phase, Figures.cpu)
+			if floor != "" {
+				cost = beside(section, phase, floor, Figures.cpu)
+			}
+			m, ok := cost(e)
+			if !ok {
+				return measured{}, false
+			}
+			if first == 0 {
+				first = m.value
+				continue
+			}
+			high.value = max(high.value, m.value/first)
+		}
+		return high, first > 0
+	}
+}
+
+// phases are those in which Chorale was measured; nil has none.
+func (r *Report) phases() (out []string) {
+	if r == nil {
+		return nil
+	}
+	for _, c := range r.Columns {
+		if c.Subject == choraleName {
+			out = append(out, c.Phase)
+		}
+	}
+	return out
 }
 
 // worst is the highest of several, of which all must be there.

@@ -55,6 +55,23 @@ func TestGoals(t *testing.T) {
 		}
 	})
 
+	t.Run("growth is what a later phase costs more than the first, of Chorale or beside the floor", func(t *testing.T) {
+		r := testReport("subscribers", "", "")
+		for i, phase := range []string{"100 subscribers", "10,000 subscribers"} {
+			for subject, f := range map[string]Figures{floorName: cpu([]float64{10, 14}[i]), choraleName: cpu([]float64{12, 18}[i])} {
+				f.Phase = phase
+				r.add(subject, f)
+			}
+		}
+		var b bytes.Buffer
+		writeGoals(&b, evidence{"subscribers": r})
+		for _, want := range []string{"at most 15 % more | +50 % | **missed** |", "at most 15 % | +7 % | reached |"} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("want %q:\n%s", want, &b)
+			}
+		}
+	})
+
 	t.Run("what was not measured, or should not be believed, is named and not judged", func(t *testing.T) {
 		var b bytes.Buffer
 		e := reports("rooms", map[string]Figures{choraleName: {P99Us: 10, Lost: 1}})
@@ -81,7 +98,7 @@ func TestGoals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		names := regexp.MustCompile(`(?:own|beside|besideClassic)\("([a-z-]+)`).FindAllStringSubmatch(string(source), -1)
+		names := regexp.MustCompile(`(?:own|beside|besideClassic|growth)\("([a-z-]+)`).FindAllStringSubmatch(string(source), -1)
 		if len(names) < len(goals) {
 			t.Fatalf("%d sections of %d goals", len(names), len(goals))
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +25,15 @@ type crowd struct {
 	channels int
 	members  int // per channel
 	writers  int // per channel
+	shared   int // channels whose members share connections, 0 or 1: each has one of its own
 	textSize int // bytes of text in a push
+}
+
+// conns is how many connections that takes: one for each member of as many channels
+// as share them.
+func (c crowd) conns() int {
+	share := max(c.shared, 1)
+	return (c.channels + share - 1) / share * c.members
 }
 
 // A load is one run against one subject: its clock, its members, and what they
@@ -33,6 +43,7 @@ type load struct {
 	subject subject
 	base    time.Time
 	members []*member // channel by channel
+	topic   []byte    // of a channel, without its number
 	readers sync.WaitGroup
 	arrived chan struct{} // holds at most one: something was delivered
 
@@ -53,7 +64,7 @@ type load struct {
 	closing    atomic.Bool
 }
 
-// A member is one connection in one channel.
+// A member is one connection in one channel. Those of several channels may share it.
 type member struct {
 	sock *socket
 	ear  ear         // nil where our own protocol is spoken; used by the member's reader only
@@ -71,29 +82,53 @@ type member struct {
 // after an error.
 func openLoad(ctx context.Context, s subject, c crowd, run string) (*load, error) {
 	l := &load{crowd: c, subject: s, base: time.Now(), members: make([]*member, c.channels*c.members), arrived: make(chan struct{}, 1)}
-	err := inParallel(ctx, len(l.members), openers, func(i int) error {
-		seat := seat{mode: c.mode, run: run, channel: i / c.members, index: i % c.members, textSize: c.textSize}
-		seat.writes = seat.index < c.writers
-		address, err := s.address(seat)
-		if err != nil {
-			return err
+	l.topic = []byte(strings.TrimSuffix(c.mode.topic(run, 0), "0"))
+	share := max(c.shared, 1)
+	err := inParallel(ctx, c.conns(), openers, func(i int) error {
+		first, index := i/c.members*share, i%c.members
+		of := make([]*member, 0, share) // by channel, from the first on
+		for channel := first; channel < min(first+share, c.channels); channel++ {
+			seat := seat{mode: c.mode, run: run, channel: channel, index: index, writes: index < c.writers, textSize: c.textSize}
+			m, err := l.sit(ctx, seat, of)
+			if err != nil {
+				return err
+			}
+			of = append(of, m)
+			l.members[channel*c.members+index] = m
 		}
-		sock, push, err := s.join(ctx, address, seat)
-		if err != nil {
-			return err
-		}
-		m := &member{sock: sock, push: push, last: make([]uint32, c.writers), count: make([]uint32, c.writers)}
-		if peer, ok := s.(foreigner); ok {
-			m.ear = peer.ear()
-		}
-		l.members[i] = m
-		l.readers.Go(func() { l.read(m) })
+		l.readers.Go(func() { l.read(of) })
 		return nil
 	})
 	if err != nil {
-		return l, fmt.Errorf("open %d connections: %w", len(l.members), err)
+		return l, fmt.Errorf("open %d connections: %w", c.conns(), err)
 	}
 	return l, nil
+}
+
+// sit lets a member join, over the connection of those who have one already.
+func (l *load) sit(ctx context.Context, s seat, beside []*member) (*member, error) {
+	m := &member{last: make([]uint32, l.crowd.writers), count: make([]uint32, l.crowd.writers)}
+	if len(beside) > 0 {
+		more, ok := l.subject.(sharer)
+		if !ok {
+			return nil, errors.New("its connections have one channel each")
+		}
+		var err error
+		m.sock = beside[0].sock
+		m.push, err = more.enter(m.sock, s)
+		return m, err
+	}
+	address, err := l.subject.address(s)
+	if err != nil {
+		return nil, err
+	}
+	if m.sock, m.push, err = l.subject.join(ctx, address, s); err != nil {
+		return nil, err
+	}
+	if peer, ok := l.subject.(foreigner); ok {
+		m.ear = peer.ear()
+	}
+	return m, nil
 }
 
 // now is the instant of the load's clock.
@@ -113,19 +148,34 @@ func (l *load) pushNow(m *member, due, unixMs int64) error {
 	return nil
 }
 
-// read takes what a member receives until its socket ends.
-func (l *load) read(m *member) {
+// read takes what the members of one connection receive until it ends.
+func (l *load) read(of []*member) {
+	m := of[0]
 	deliver := func(message []byte) { l.deliver(m, message) }
 	err := m.sock.drain(func(data []byte) {
-		if m.ear != nil {
+		switch {
+		case m.ear != nil:
 			l.hear(m, data, deliver)
-			return
+		case len(of) == 1:
+			l.take(m, data)
+		default:
+			l.take(l.whose(of, data), data)
 		}
-		l.take(m, data)
 	})
 	if !l.closing.Load() && !errors.Is(err, net.ErrClosed) {
 		l.faults.add(fmt.Sprintf("connection lost: %v", err))
 	}
+}
+
+// whose is the member that a frame is for, of those who share a connection: the
+// number of its channel says so. What is for none of them is for the first.
+func (l *load) whose(of []*member, data []byte) *member {
+	_, rest, _ := bytes.Cut(head(data), l.topic)
+	digits, _, _ := bytes.Cut(rest, []byte(`"`))
+	if channel, err := strconv.Atoi(string(digits)); err == nil && channel%l.crowd.shared < len(of) {
+		return of[channel%l.crowd.shared]
+	}
+	return of[0]
 }
 
 // hear handles one frame of a peer.

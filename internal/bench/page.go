@@ -123,6 +123,9 @@ func (s *section) plot() plot {
 	case "users":
 		p.format, p.log, p.key = whole, false, "users at once"
 		from, to = func(Figures) float64 { return 0 }, func(f Figures) float64 { return f.Highest }
+	case "subscribers", "channels":
+		p.format, p.log, p.key = tenth, false, "CPU seconds of the server per million deliveries"
+		from, to = func(Figures) float64 { return 0 }, Figures.cpu
 	case "idle":
 		p.format, p.log, p.key = tenth, false, "KiB of the server's memory per connection"
 		from, to = func(Figures) float64 { return 0 }, func(f Figures) float64 { return max(f.server().BytesPerConn, 0) / 1024 }
@@ -151,6 +154,8 @@ func (s *section) columns() []string {
 		return []string{"users", perSecond, "p50", "p99", cpuShare}
 	case "connect":
 		return []string{perSecond, "p50", "p99", cpu}
+	case "subscribers", "channels":
+		return []string{cpu, perSecond, "p50", "p99", "server MiB resident"}
 	case "idle":
 		return []string{cpuShare, "… after the traffic", "server MiB resident"}
 	case "reconnect":

@@ -242,7 +242,7 @@ func (r *runner) limits() []string {
 	if _, limited := r.scenario.(Flood); limited {
 		return nil
 	}
-	return []string{"--limit-messages", "off", "--limit-bytes", "off", "--limit-channel-messages", "off", "--limit-channel-bytes", "off"}
+	return []string{"--limit-joins", "off", "--limit-messages", "off", "--limit-bytes", "off", "--limit-channel-messages", "off", "--limit-channel-bytes", "off"}
 }
 
 // mint makes tokens that outlive any run.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Scenario is one kind of load: [Latency], [Rooms], [RoomsMax], [Fanout], [FanoutMax], [UsersMax],
+// A Scenario is one kind of load: [Latency], [Rooms], [RoomsMax], [Fanout], [FanoutMax], [UsersMax], [Subscribers], [Channels],
 // [Connect], [Idle], [Flood], [Order], [Reconnect], [CatchUp] or [Append].
 type Scenario interface {
 	// name is the subcommand that runs it.
@@ -75,7 +75,7 @@ const textMax = 20_000
 
 // crowded runs do with a load of that shape, and adds up what was seen.
 func crowded(ctx context.Context, s site, c crowd, do func(l *load, m *meter) error) ([]Figures, error) {
-	m, err := newMeter(s.pid, c.channels*c.members)
+	m, err := newMeter(s.pid, c.conns())
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ type Arrival struct {
 // A Schedule says when pushes are due and who makes them. It knows nothing of
 // whether they succeed: the load is open-loop. For one goroutine.
 type Schedule struct {
-	rng     *rand.Rand // nil: steady
+	rng     *rand.Rand // nil: the writers push in turn
+	even    bool       // arrivals are evenly spaced
 	gap     float64    // mean seconds between two arrivals
 	writers int
 	n       int64
@@ -30,20 +31,31 @@ func Poisson(seed uint64, rate float64, writers int) *Schedule {
 // Steady returns a schedule of evenly spaced pushes, rate per second, that the
 // writers make in turn.
 func Steady(rate float64, writers int) *Schedule {
-	return &Schedule{gap: 1 / rate, writers: writers}
+	return &Schedule{even: true, gap: 1 / rate, writers: writers}
+}
+
+// Scattered returns a schedule of evenly spaced pushes, each by a writer at random:
+// no two come close to each other however few the writers are.
+func Scattered(seed uint64, rate float64, writers int) *Schedule {
+	return &Schedule{rng: rand.New(rand.NewPCG(seed, 0)), even: true, gap: 1 / rate, writers: writers}
 }
 
 // Next returns the next arrival. Arrivals never go back in time.
 func (s *Schedule) Next() Arrival {
 	var a Arrival
-	if s.rng == nil {
+	if s.even {
 		// Multiplied, not added up: a long run must not drift.
-		a = Arrival{At: seconds(float64(s.n) * s.gap), Writer: int(s.n % int64(s.writers))}
+		a.At = seconds(float64(s.n) * s.gap)
 	} else {
 		// One Poisson process whose arrivals are dealt out at random is as many
 		// independent ones as there are writers.
 		s.at += s.rng.ExpFloat64() * s.gap
-		a = Arrival{At: seconds(s.at), Writer: s.rng.IntN(s.writers)}
+		a.At = seconds(s.at)
+	}
+	if s.rng == nil {
+		a.Writer = int(s.n % int64(s.writers))
+	} else {
+		a.Writer = s.rng.IntN(s.writers)
 	}
 	s.n++
 	return a

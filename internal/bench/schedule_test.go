@@ -64,4 +64,21 @@ func TestSchedule(t *testing.T) {
 			}
 		}
 	})
+
+	t.Run("scattered arrivals are evenly spaced, by writers at random", func(t *testing.T) {
+		s := Scattered(1, 1000, 4)
+		counts := make([]int, 4)
+		for i := range 1000 {
+			a := s.Next()
+			if a.At != time.Duration(i)*time.Millisecond {
+				t.Fatalf("arrival %d at %s", i, a.At)
+			}
+			counts[a.Writer]++
+		}
+		for w, c := range counts {
+			if c < 200 || c > 300 {
+				t.Errorf("writer %d has %d of 1000 arrivals", w, c)
+			}
+		}
+	})
 }

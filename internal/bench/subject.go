@@ -34,6 +34,12 @@ type subject interface {
 	answers(m Mode) bool
 }
 
+// A sharer is a subject whose connections may be in several channels.
+type sharer interface {
+	// enter joins the seat's channel over a connection that is there.
+	enter(sock *socket, s seat) (*pushWriter, error)
+}
+
 // A beater is a subject whose members say now and then that they are there.
 type beater interface {
 	// heartbeat is the text of that.
@@ -151,7 +157,10 @@ func (c *chorale) enter(sock *socket, s seat) (*pushWriter, error) {
 	if err := accepted(sock, "1"); err != nil {
 		return nil, err
 	}
-	w := newPushWriter(o)
+	w := &pushWriter{mode: s.mode, writer: uint32(s.index)}
+	if s.writes {
+		w = newPushWriter(o)
+	}
 	if s.mode != Notes {
 		return w, nil
 	}
