@@ -37,9 +37,10 @@ func (anybody) Verify(token string) (*auth.Identity, error) {
 // endpoint is a server whose clock the test moves.
 type endpoint struct {
 	server *Server
-	clock  atomic.Int64 // ns since the start
-	url    string       // of the WebSocket
-	web    string       // of the server, without a path
+	deps   *session.Deps // of its sessions, to be added to before there is one
+	clock  atomic.Int64  // ns since the start
+	url    string        // of the WebSocket
+	web    string        // of the server, without a path
 }
 
 func newEndpoint(t *testing.T, o Options) *endpoint {
@@ -61,6 +62,7 @@ func newEndpointWith(t *testing.T, o Options, s limit.Settings) *endpoint {
 		Verifier: anybody{}, Metrics: metrics.New(), Logger: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return begin.Add(time.Duration(e.clock.Load())) },
 	}
+	e.deps = o.Deps
 	o.SweepEvery = time.Millisecond
 	e.server = NewServer(o)
 	mux := http.NewServeMux()
