@@ -3,7 +3,6 @@ package auth
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -221,7 +220,7 @@ func (v *Verifier) Verify(token string) (*Identity, error) {
 		return nil, tokenErr
 	}
 	now, ring := v.now(), v.keys.ring.Load()
-	hash := tokenHash(sha256.Sum256([]byte(token)))
+	hash := hashOf(token)
 	if id := v.cache.get(hash, ring, now); id != nil {
 		return v.unlessRevoked(id, now)
 	}

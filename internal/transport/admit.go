@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 
 	"github.com/chorale-rt/chorale/internal/auth"
@@ -52,9 +53,9 @@ func (s *Server) admit(token string, address netip.Addr) (limit.Ticket, *refused
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, chorale bool) {
 	if chorale {
 		if conn, err := upgrade(w, r); err == nil {
-			sock, link := newConnSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
+			sock, link := newConnSocket(conn, s.terms)
 			sock.Close(why.code, why.text)
-			rd := connReader{reader: s.reader(sock, deaf{}), link: link}
+			rd := connReader{reader: reader{socket: sock, to: deaf{}}, link: link}
 			_ = rd.run() // until the client has seen the code, or lingerFor
 			_ = conn.Close()
 		}
@@ -81,12 +82,13 @@ func (why *refused) answer(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(body) // nobody to tell
 }
 
-// requestToken is the token that a connection is opened with.
-func requestToken(r *http.Request) string {
+// requestToken is the token that a connection is opened with. query is the
+// request's, which is parsed at each call of r.URL.Query.
+func requestToken(r *http.Request, query url.Values) string {
 	if token := r.Header.Get("X-Api-Key"); token != "" {
 		return token
 	}
-	return r.URL.Query().Get("apikey")
+	return query.Get("apikey")
 }
 
 // deaf is the receiver of a socket that was refused.

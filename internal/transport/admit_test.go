@@ -157,8 +157,9 @@ func (s *slow) Pause() time.Duration {
 
 func TestPacing(t *testing.T) {
 	t.Run("pings beyond what a client needs are all answered, and make reading slower", func(t *testing.T) {
-		sock := &socket{closing: true} // what is sent to it goes nowhere
-		rd := &reader{socket: sock, to: newRecord(), now: func() time.Time { return time.Unix(1_764_000_000, 0) }, maxFrame: 1000}
+		still := func() time.Time { return time.Unix(1_764_000_000, 0) }
+		sock := &socket{closing: true, terms: &terms{maxFrame: 1000, now: still}} // what is sent to it goes nowhere
+		rd := &reader{socket: sock, to: newRecord()}
 		for i := range 1500 {
 			if err := rd.consume(clientFrame(true, ws.OpPing, "")); err != nil {
 				t.Fatal(err)
@@ -171,8 +172,8 @@ func TestPacing(t *testing.T) {
 	t.Run("a receiver that asks for a pause is asked after each read, and gets everything", func(t *testing.T) {
 		client, conn := net.Pipe()
 		s := &slow{record: newRecord()}
-		sock, link := newConnSocket(conn, 1<<20, time.Now)
-		rd := &connReader{reader: reader{socket: sock, to: s, now: time.Now, maxFrame: 1000}, link: link}
+		sock, link := newConnSocket(conn, &terms{maxQueue: 1 << 20, maxFrame: 1000, now: time.Now})
+		rd := &connReader{reader: reader{socket: sock, to: s}, link: link}
 		done := make(chan error, 1)
 		go func() { done <- rd.run() }()
 		for _, text := range []string{"one", "two"} {

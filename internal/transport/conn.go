@@ -25,7 +25,7 @@ type connLink struct {
 }
 
 // newConnSocket returns a socket over a conn, and its link.
-func newConnSocket(conn net.Conn, maxQueue int, now func() time.Time) (*socket, *connLink) {
+func newConnSocket(conn net.Conn, t *terms) (*socket, *connLink) {
 	l := &connLink{conn: conn}
 	if sc, ok := conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
@@ -37,7 +37,7 @@ func newConnSocket(conn net.Conn, maxQueue int, now func() time.Time) (*socket, 
 		return true // whatever came of it: do not wait
 	}
 	s := &socket{}
-	s.init(l, maxQueue, now)
+	s.init(l, t)
 	return s, l
 }
 
@@ -76,8 +76,8 @@ func (l *connLink) drainLater(s *socket) {
 func (l *connLink) flush(s *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) > 0 {
-		piece, size := s.takeLocked()
+	for len(s.backlog.queue) > 0 {
+		piece, size := s.backlog.take()
 		s.mu.Unlock()
 		_, err := piece.WriteTo(l.conn)
 		s.mu.Lock()
@@ -93,15 +93,15 @@ func (l *connLink) flush(s *socket) {
 // flushPiece is what flush writes at once: 4 s of a link of 128 kbit/s.
 const flushPiece = 64 << 10
 
-// takeLocked takes the next piece from the queue.
-func (s *socket) takeLocked() (piece net.Buffers, size int) {
-	for len(s.queue) > 0 && size < flushPiece {
-		next := s.queue[0]
+// take takes the next piece from the queue.
+func (b *backlog) take() (piece net.Buffers, size int) {
+	for len(b.queue) > 0 && size < flushPiece {
+		next := b.queue[0]
 		if room := flushPiece - size; len(next) > room {
-			s.queue[0], next = next[room:], next[:room]
+			b.queue[0], next = next[room:], next[:room]
 		} else {
-			s.queue[0] = nil
-			s.queue = s.queue[1:]
+			b.queue[0] = nil
+			b.queue = b.queue[1:]
 		}
 		piece = append(piece, next)
 		size += len(next)

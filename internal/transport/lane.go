@@ -35,7 +35,7 @@ func (n *lane) Send(frames ...protocol.Message) {
 	defer s.mu.Unlock()
 	switch {
 	case n.closed || s.closing:
-	case s.flushing:
+	case s.backlog != nil:
 		n.enqueueLocked(s, frames)
 	default:
 		n.writeLocked(s, frames)
@@ -99,7 +99,7 @@ func (n *lane) end(last protocol.Message) bool {
 		return false
 	}
 	n.closed = true
-	if s.flushing {
+	if s.backlog != nil {
 		s.queueLocked(last.Wire())
 	} else {
 		s.writeLocked(last.Wire())

@@ -272,7 +272,7 @@ func (swift) writeNow(b []byte) (int, error) { return len(b), nil }
 
 func TestLaneAllocations(t *testing.T) {
 	s := &socket{}
-	s.init(swift{}, 1<<20, time.Now)
+	s.init(swift{}, &terms{maxQueue: 1 << 20, now: time.Now})
 	var conn session.Conn = &lane{lanes: &lanes{socket: s}, number: 7}
 	frames := []protocol.Message{textMessage("one"), textMessage("two")}
 	if n := testing.AllocsPerRun(100, func() { conn.Send(frames...) }); n != 0 {

@@ -224,9 +224,9 @@ const (
 // servePolled serves a detached socket until it ends, and returns at once.
 func (s *Server) servePolled(fd int, h *handshake, ticket limit.Ticket) {
 	c := &polled{server: s, ticket: ticket, fd: fd}
-	c.init(c, s.opts.QueueBytes, s.opts.Deps.Now)
+	c.init(c, s.termsOf(h))
 	c.user = s.user(&c.socket, h)
-	c.reader = s.reader(&c.socket, c.user)
+	c.reader = reader{socket: &c.socket, to: c.user}
 	if !s.add(c, c.user) {
 		c.Close(protocol.CloseRestart, "the server is shutting down")
 		c.finish()
@@ -326,7 +326,7 @@ func (c *polled) end() {
 func (c *polled) finish() {
 	c.user.Close()
 	c.mu.Lock()
-	c.closing, c.flushing, c.ended, c.queue = true, false, true, nil
+	c.closing, c.ended, c.backlog = true, true, nil
 	if c.lingering != nil {
 		c.lingering.Stop()
 	}
@@ -339,11 +339,12 @@ func (c *polled) finish() {
 func (c *polled) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.flushing || c.ended {
+	b := c.backlog
+	if b == nil || c.ended {
 		return
 	}
-	for len(c.queue) > 0 {
-		n, err := unix.Writev(c.fd, c.queue[:min(len(c.queue), maxVector)])
+	for len(b.queue) > 0 {
+		n, err := unix.Writev(c.fd, b.queue[:min(len(b.queue), maxVector)])
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
@@ -365,15 +366,16 @@ const maxVector = 256
 // dropLocked takes bytes that were written off the queue.
 func (c *polled) dropLocked(n int) {
 	c.tookLocked(n)
+	b := c.backlog
 	for n > 0 {
-		first := c.queue[0]
+		first := b.queue[0]
 		if n < len(first) {
-			c.queue[0] = first[n:]
+			b.queue[0] = first[n:]
 			return
 		}
 		n -= len(first)
-		c.queue[0] = nil
-		c.queue = c.queue[1:]
+		b.queue[0] = nil
+		b.queue = b.queue[1:]
 	}
 }
 
@@ -418,7 +420,7 @@ func (c *polled) linger() {
 
 // cut implements link.
 func (c *polled) cut() {
-	c.flushing = false
+	c.backlog = nil
 	if c.ended {
 		return
 	}

@@ -22,9 +22,9 @@ func (s *Server) pollForTest(t *testing.T, conn net.Conn, to Receiver) *socket {
 	}
 	s.enter()
 	c := &polled{server: s, ticket: limit.Ticket{}, fd: fd}
-	c.init(c, s.opts.QueueBytes, s.opts.Deps.Now)
+	c.init(c, s.terms)
 	c.user = session.New(s.opts.Deps, c, protocol.V2, "x")
-	c.reader = s.reader(&c.socket, to)
+	c.reader = reader{socket: &c.socket, to: to}
 	if !s.add(c, c.user) {
 		t.Fatal("the server is closed")
 	}

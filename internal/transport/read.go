@@ -45,18 +45,21 @@ func (e *closeError) Error() string { return e.reason }
 
 // reader cuts the bytes of one socket into messages.
 type reader struct {
-	socket   *socket
-	to       Receiver
-	now      func() time.Time
-	maxFrame int // bytes of a message
+	socket *socket
+	to     Receiver
 
-	rest     []byte // a frame that has not arrived whole
-	own      bool   // the bytes being consumed are rest's, not a borrowed buffer's
-	message  []byte // fragments of a message so far
-	fragment ws.OpCode
+	rest  []byte // a frame that has not arrived whole
+	own   bool   // the bytes being consumed are rest's, not a borrowed buffer's
+	parts *parts // nil between messages
 
 	controls limit.Bucket  // pings and pongs of the client
 	pause    time.Duration // owed for those beyond what a client needs
+}
+
+// parts are the fragments of a message so far.
+type parts struct {
+	op      ws.OpCode
+	message []byte
 }
 
 // pausePerControl is for how long a socket is not read for each of those.
@@ -65,7 +68,7 @@ const pausePerControl = 200 * time.Microsecond
 // handle handles what was read, behind what was left of an unfinished frame.
 // Its errors are errGoodbye and *closeError.
 func (r *reader) handle(read []byte) error {
-	r.socket.lastRead.Store(r.now().UnixMilli())
+	r.socket.lastRead.Store(r.socket.terms.now().UnixMilli())
 	return r.consume(r.behindRest(read))
 }
 
@@ -152,20 +155,22 @@ func (r *reader) keep(data []byte) {
 // their bytes arrive.
 func (r *reader) check(h ws.Header) error {
 	state := ws.StateServerSide
-	if r.fragment != 0 {
+	before := 0
+	if r.parts != nil {
 		state = state.Set(ws.StateFragmented)
+		before = len(r.parts.message)
 	}
 	if err := ws.CheckHeader(h, state); err != nil {
 		return &closeError{closeProtocol, err.Error()}
 	}
-	if bound := int64(r.maxFrame); h.Length > bound || int64(len(r.message))+h.Length > bound {
+	if bound := int64(r.socket.terms.maxFrame); h.Length > bound || int64(before)+h.Length > bound {
 		return &closeError{protocol.CloseTooLarge, fmt.Sprintf("a frame is larger than %d bytes", bound)}
 	}
 	return nil
 }
 
 func (r *reader) frame(h ws.Header, payload []byte) error {
-	if h.OpCode.IsControl() && r.controls.Take(r.now().UnixNano(), limit.Unrefused(), 1) > 0 {
+	if h.OpCode.IsControl() && r.controls.Take(r.socket.terms.now().UnixNano(), limit.Unrefused(), 1) > 0 {
 		r.pause += pausePerControl
 	}
 	switch h.OpCode {
@@ -177,18 +182,16 @@ func (r *reader) frame(h ws.Header, payload []byte) error {
 	case ws.OpClose:
 		return r.goodbye(payload)
 	case ws.OpContinuation:
-		r.message = append(r.message, payload...)
+		r.parts.message = append(r.parts.message, payload...)
 		if !h.Fin {
 			return nil
 		}
-		op := r.fragment
-		message := r.message
-		r.fragment, r.message = 0, nil
-		return r.deliver(op, message)
+		whole := r.parts
+		r.parts = nil
+		return r.deliver(whole.op, whole.message)
 	}
 	if !h.Fin {
-		r.fragment = h.OpCode
-		r.message = append([]byte(nil), payload...)
+		r.parts = &parts{h.OpCode, append([]byte(nil), payload...)}
 		return nil
 	}
 	return r.deliver(h.OpCode, payload)

@@ -66,6 +66,8 @@ func (o Options) withDefaults() Options {
 type Server struct {
 	opts   Options
 	limits *limit.Limiter
+	terms  *terms        // of sockets with one session
+	shared *terms        // of sockets with lanes
 	done   chan struct{} // closed when shutting down
 	wg     sync.WaitGroup
 
@@ -81,6 +83,10 @@ type Server struct {
 // NewServer returns a server whose deadlines are being swept.
 func NewServer(o Options) *Server {
 	s := &Server{opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}), conns: make(map[conn]user)}
+	s.terms = &terms{maxQueue: s.opts.QueueBytes, maxFrame: s.limits.Settings().FrameBytes, now: o.Deps.Now}
+	shared := *s.terms
+	shared.maxFrame += protocol.LaneHeadroom // what is within is bounded where it is known
+	s.shared = &shared
 	if !s.opts.Goroutines {
 		s.poller = s.openPoller()
 	}
@@ -108,6 +114,13 @@ type handshake struct {
 	address  netip.Addr // where it comes from
 }
 
+func (s *Server) termsOf(h *handshake) *terms {
+	if h.isShared {
+		return s.shared
+	}
+	return s.terms
+}
+
 func (s *Server) user(sock *socket, h *handshake) user {
 	if h.isShared {
 		return newLanes(s, sock, h)
@@ -128,7 +141,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, isShared bo
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	h := handshake{version: version, token: requestToken(r), isShared: isShared, address: s.address(r)}
+	h := handshake{version: version, token: requestToken(r, query), isShared: isShared, address: s.address(r)}
 	ticket, refused := s.admit(h.token, h.address)
 	if refused != nil {
 		s.refuse(w, r, refused, query.Get("chorale") == "1")
@@ -148,7 +161,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, isShared bo
 			return
 		}
 	}
-	sock, link := newConnSocket(conn, s.opts.QueueBytes, s.opts.Deps.Now)
+	sock, link := newConnSocket(conn, s.termsOf(&h))
 	u := s.user(sock, &h)
 	if !s.add(sock, u) {
 		u.Close()
@@ -205,7 +218,7 @@ func (s *Server) add(c conn, u user) bool {
 // serve reads a socket until it ends.
 func (s *Server) serve(sock *socket, link *connLink, u user, ticket limit.Ticket) {
 	defer s.wg.Done()
-	rd := connReader{reader: s.reader(sock, u), link: link}
+	rd := connReader{reader: reader{socket: sock, to: u}, link: link}
 	err := rd.run()
 	if fault, ok := errors.AsType[*closeError](err); ok {
 		s.fault(sock, fault)
@@ -223,14 +236,6 @@ func (s *Server) fault(sock *socket, fault *closeError) {
 		s.opts.Deps.Metrics.Limited(string(limit.Frame))
 	}
 	sock.Close(fault.code, fault.reason)
-}
-
-func (s *Server) reader(sock *socket, to Receiver) reader {
-	rd := reader{socket: sock, to: to, now: s.opts.Deps.Now, maxFrame: s.limits.Settings().FrameBytes}
-	if _, ok := to.(*lanes); ok {
-		rd.maxFrame += protocol.LaneHeadroom // what is within is bounded where it is known
-	}
-	return rd
 }
 
 // Conns is the number of open connections, by WebSocket, in lanes or by the

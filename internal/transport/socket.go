@@ -27,25 +27,36 @@ type link interface {
 
 // socket is one WebSocket, server side. It implements session.Conn.
 type socket struct {
-	link     link
-	maxQueue int              // bytes
-	now      func() time.Time // of the sweep that looks at progress
+	link  link
+	terms *terms
 
 	lastRead atomic.Int64 // Unix ms of the newest byte from the client
 
-	mu       sync.Mutex // guards the following
-	queue    [][]byte   // what the kernel did not take yet, in order
-	queued   int        // bytes in queue, and being written by flush
-	grace    int        // of these, what was let in whatever its size; see writeLocked
-	progress int64      // Unix ms of the newest byte that the kernel took while queueing
-	flushing bool       // the link empties the queue
-	closing  bool       // a close frame was sent or queued: nothing may follow
-	cause    int        // the code it was closed with
+	mu      sync.Mutex // guards the following
+	backlog *backlog   // nil when the kernel has taken everything
+	closing bool       // a close frame was sent or queued: nothing may follow
+	cause   int        // the code it was closed with
 }
 
-func (s *socket) init(l link, maxQueue int, now func() time.Time) {
-	s.link, s.maxQueue, s.now = l, maxQueue, now
-	s.lastRead.Store(now().UnixMilli())
+// terms are what all sockets of a server have in common.
+type terms struct {
+	maxQueue int              // bytes that may wait for one socket
+	maxFrame int              // bytes of a message
+	now      func() time.Time // of the sweep that looks at progress
+}
+
+// backlog is what the kernel did not take yet, while the link empties it. Most
+// sockets never have one.
+type backlog struct {
+	queue    [][]byte // in order
+	queued   int      // bytes in queue, and being written by flush
+	grace    int      // of these, what was let in whatever its size; see writeLocked
+	progress int64    // Unix ms of the newest byte that the kernel took meanwhile
+}
+
+func (s *socket) init(l link, t *terms) {
+	s.link, s.terms = l, t
+	s.lastRead.Store(t.now().UnixMilli())
 }
 
 // Send implements session.Conn.
@@ -55,7 +66,7 @@ func (s *socket) Send(frames ...protocol.Message) {
 	if s.closing {
 		return
 	}
-	if s.flushing {
+	if s.backlog != nil {
 		s.enqueueLocked(frames)
 		return
 	}
@@ -98,15 +109,19 @@ func (s *socket) letInLocked(wire []byte, lent bool) {
 	switch {
 	case s.closing:
 		return
-	case !s.flushing:
+	case s.backlog == nil:
 		s.writeLocked(wire)
 		return
 	case lent:
 		wire = append([]byte(nil), wire...)
 	}
-	s.queue = append(s.queue, wire)
-	s.queued += len(wire)
-	s.grace += len(wire)
+	s.backlog.add(wire)
+	s.backlog.grace += len(wire)
+}
+
+func (b *backlog) add(wire []byte) {
+	b.queue = append(b.queue, wire)
+	b.queued += len(wire)
 }
 
 // enqueueLocked adds frames behind those that wait, or closes the socket.
@@ -125,13 +140,14 @@ func (s *socket) queueLocked(wire []byte) bool {
 		s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
 		return false
 	}
-	s.queue = append(s.queue, wire)
-	s.queued += len(wire)
+	s.backlog.add(wire)
 	return true
 }
 
 // overLocked says whether more bytes are too much for what waits already.
-func (s *socket) overLocked(more int) bool { return s.queued-s.grace+more > s.maxQueue }
+func (s *socket) overLocked(more int) bool {
+	return s.backlog.queued-s.backlog.grace+more > s.terms.maxQueue
+}
 
 // writeLocked writes to a socket with an empty queue, and queues what the
 // kernel does not take. Whoever finds the queue empty is never too slow,
@@ -146,28 +162,21 @@ func (s *socket) writeLocked(wire []byte) {
 		return
 	}
 	rest := append([]byte(nil), wire[n:]...)
-	s.queue = append(s.queue, rest)
-	s.queued += len(rest)
-	s.grace = len(rest)
-	s.startFlushLocked()
-}
-
-func (s *socket) startFlushLocked() {
-	s.flushing = true
-	s.progress = s.now().UnixMilli()
+	s.backlog = &backlog{queue: [][]byte{rest}, queued: len(rest), grace: len(rest), progress: s.terms.now().UnixMilli()}
 	s.link.drainLater(s)
 }
 
 // tookLocked notes that the link has taken so many bytes of what waits.
 func (s *socket) tookLocked(size int) {
-	s.queued -= size
-	s.grace = max(0, s.grace-size)
-	s.progress = s.now().UnixMilli()
+	b := s.backlog
+	b.queued -= size
+	b.grace = max(0, b.grace-size)
+	b.progress = s.terms.now().UnixMilli()
 }
 
 // flushedLocked notes that the queue is empty, or given up.
 func (s *socket) flushedLocked() {
-	s.flushing = false
+	s.backlog = nil
 	if s.closing {
 		s.link.linger()
 	}
@@ -176,7 +185,9 @@ func (s *socket) flushedLocked() {
 // failLocked ends a socket that cannot be written: the reader sees it end.
 func (s *socket) failLocked() {
 	s.closing = true
-	s.queue = nil
+	if s.backlog != nil {
+		s.backlog.queue = nil // of which somebody may be writing the first
+	}
 	s.link.cut()
 }
 
@@ -194,19 +205,18 @@ func (s *socket) closeLocked(code int, reason string) {
 	}
 	s.closing, s.cause = true, code
 	frame := closeWire(code, reason)
-	if s.flushing {
+	if b := s.backlog; b != nil {
 		if code == protocol.CloseSlowConsumer {
 			// It would not read it in time anyway. But the first may be the rest of a
 			// frame of which the kernel has the beginning.
-			s.queue = s.queue[:min(1, len(s.queue))]
+			b.queue = b.queue[:min(1, len(b.queue))]
 		}
-		s.queue = append(s.queue, frame)
-		s.queued += len(frame)
+		b.add(frame)
 		s.link.linger()
 		return
 	}
 	s.writeLocked(frame)
-	if !s.flushing {
+	if s.backlog == nil {
 		s.link.linger()
 	}
 }
@@ -221,15 +231,14 @@ func (s *socket) control(op ws.OpCode, payload []byte) {
 	defer s.mu.Unlock()
 	switch {
 	case s.closing:
-	case s.flushing && s.overLocked(len(wire)):
+	case s.backlog != nil && s.overLocked(len(wire)):
 		// A ping of ours says nothing that a full queue does not; a client whose
 		// pings are not to be answered in vain is one that does not read.
 		if op == ws.OpPong {
 			s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
 		}
-	case s.flushing:
-		s.queue = append(s.queue, wire)
-		s.queued += len(wire)
+	case s.backlog != nil:
+		s.backlog.add(wire)
 	default:
 		s.writeLocked(wire)
 	}
@@ -249,10 +258,10 @@ func (s *socket) keepAlive(_ int64, ping bool) {
 func (s *socket) stalled() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.flushing {
+	if s.backlog == nil {
 		return 0
 	}
-	return s.progress
+	return s.backlog.progress
 }
 
 // sever cuts the socket without a word.

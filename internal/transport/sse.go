@@ -65,12 +65,13 @@ func (t *streams) get(id string) *openStream {
 // ends; they come up by servePost.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	anyOrigin(w.Header())
-	version, ok := protocol.ParseVersion(r.URL.Query().Get("vsn"))
+	query := r.URL.Query()
+	version, ok := protocol.ParseVersion(query.Get("vsn"))
 	if !ok {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	token := requestToken(r)
+	token := requestToken(r, query)
 	ticket, refused := s.admit(token, s.address(r))
 	if refused != nil {
 		refuseStream(w, r, refused)

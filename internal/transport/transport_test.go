@@ -106,14 +106,19 @@ func connected(t *testing.T) (client, conn net.Conn) {
 	return client, conn
 }
 
+// deafReader reads for a socket to which nothing can be sent.
+func deafReader(to Receiver, maxFrame int) *reader {
+	return &reader{socket: &socket{closing: true, terms: &terms{maxFrame: maxFrame, now: time.Now}}, to: to}
+}
+
 func newPair(t *testing.T, maxQueue int) *pair {
 	t.Helper()
 	client, conn := connected(t)
 	ended := make(chan error, 1)
 	p := &pair{client: client, record: newRecord(), ended: func() error { return <-ended }}
 	var link *connLink
-	p.socket, link = newConnSocket(conn, maxQueue, time.Now)
-	rd := &connReader{reader: reader{socket: p.socket, to: p.record, now: time.Now, maxFrame: protocol.MaxFrameBytes}, link: link}
+	p.socket, link = newConnSocket(conn, &terms{maxQueue: maxQueue, maxFrame: protocol.MaxFrameBytes, now: time.Now})
+	rd := &connReader{reader: reader{socket: p.socket, to: p.record}, link: link}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -239,7 +244,7 @@ func (r bursts) EndBurst()   { r.Receive(false, []byte(")")) }
 func TestBursts(t *testing.T) {
 	t.Run("what is read at once is one burst, unless it is a single message", func(t *testing.T) {
 		rec := bursts{newRecord()}
-		rd := &reader{socket: &socket{closing: true}, to: rec, now: time.Now, maxFrame: 1000}
+		rd := deafReader(rec, 1000)
 		one, two, three := clientFrame(true, ws.OpText, "1"), clientFrame(true, ws.OpText, "2"), clientFrame(true, ws.OpText, "3")
 		for _, read := range [][]byte{one, bytes.Join([][]byte{two, three}, nil), clientFrame(true, ws.OpText, "4")} {
 			if err := rd.consume(read); err != nil {
@@ -252,7 +257,7 @@ func TestBursts(t *testing.T) {
 	})
 	t.Run("a burst that breaks the protocol ends as one", func(t *testing.T) {
 		rec := bursts{newRecord()}
-		rd := &reader{socket: &socket{closing: true}, to: rec, now: time.Now, maxFrame: 1000}
+		rd := deafReader(rec, 1000)
 		if err := rd.consume(append(clientFrame(true, ws.OpText, "1"), 0xc1, 0x80, 1, 2, 3, 4)); err == nil {
 			t.Error("no error")
 		}
@@ -332,8 +337,8 @@ func TestWriting(t *testing.T) {
 		}
 		p.socket.mu.Lock()
 		defer p.socket.mu.Unlock()
-		if !p.socket.closing || p.socket.queued-p.socket.grace > 70<<10 {
-			t.Errorf("closing %v with %d bytes queued", p.socket.closing, p.socket.queued)
+		if b := p.socket.backlog; !p.socket.closing || b == nil || b.queued-b.grace > 70<<10 {
+			t.Errorf("closing %v, with more waiting than the queue has room for", p.socket.closing)
 		}
 	})
 	bothPairs(t, "Close sends its code behind what was queued, and nothing follows", 1<<20, func(t *testing.T, p *pair) {
@@ -361,7 +366,7 @@ func FuzzReader(f *testing.F) {
 		cut = min(max(cut, 1), 64)
 		read := func(step int) ([]string, bool) {
 			rec := newRecord()
-			rd := &reader{socket: &socket{closing: true}, to: rec, now: time.Now, maxFrame: protocol.MaxFrameBytes}
+			rd := deafReader(rec, protocol.MaxFrameBytes)
 			for i := 0; i < len(stream); i += step {
 				// A fresh copy each time: a socket's buffer is borrowed, and unmasked in place.
 				piece := append([]byte(nil), stream[i:min(i+step, len(stream))]...)
