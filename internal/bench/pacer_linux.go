@@ -2,8 +2,10 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,9 +16,14 @@ import (
 // latencies that are measured here. For one goroutine.
 type pacer struct {
 	timer *os.File
-	fd    int // of timer
-	buf   [8]byte
-	done  func() bool // stops waiting for the context
+	raw   syscall.RawConn // of timer
+	done  func() bool     // stops waiting for the context
+
+	// What one sleep is about; here, so that none makes garbage.
+	spec   unix.ItimerSpec // what the timer is set to; 0: it is set
+	until  time.Time
+	failed error
+	look   func(fd uintptr) bool
 }
 
 // newPacer returns a pacer whose sleep fails when ctx ends.
@@ -25,7 +32,12 @@ func newPacer(ctx context.Context) (*pacer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create timer: %w", err)
 	}
-	p := &pacer{timer: os.NewFile(uintptr(fd), "timerfd"), fd: fd}
+	p := &pacer{timer: os.NewFile(uintptr(fd), "timerfd")}
+	if p.raw, err = p.timer.SyscallConn(); err != nil {
+		p.timer.Close()
+		return nil, fmt.Errorf("create timer: %w", err)
+	}
+	p.look = p.over
 	p.done = context.AfterFunc(ctx, func() {
 		_ = p.timer.SetReadDeadline(time.Unix(1, 0)) // fails only when closed: then nobody sleeps
 	})
@@ -37,15 +49,24 @@ func (p *pacer) sleep(d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
-	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}
-	err := unix.TimerfdSettime(p.fd, 0, &spec, nil)
-	if err == nil {
-		_, err = p.timer.Read(p.buf[:])
-	}
-	if err != nil {
+	p.until, p.failed = time.Now().Add(d), nil
+	p.spec.Value = unix.NsecToTimespec(int64(d))
+	if err := errors.Join(p.raw.Read(p.look), p.failed); err != nil {
 		return fmt.Errorf("sleep: %w", err)
 	}
 	return nil
+}
+
+// over says whether the time is. At first it sets the timer, and lets the runtime
+// wait for the descriptor. What a timer tells does not have to be read: it tells
+// anew when it is set anew.
+func (p *pacer) over(fd uintptr) bool {
+	if p.spec.Value == (unix.Timespec{}) {
+		return !time.Now().Before(p.until)
+	}
+	p.failed = setTimer(int(fd), &p.spec)
+	p.spec.Value = unix.Timespec{}
+	return p.failed != nil
 }
 
 func (p *pacer) close() {

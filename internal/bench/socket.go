@@ -38,9 +38,10 @@ func (e *closedError) Error() string {
 }
 
 // A socket is one WebSocket connection. One goroutine reads; writes may come from
-// any, because each is one call that the net package serializes.
+// any, one after the other.
 type socket struct {
 	conn    net.Conn
+	out     writer
 	in      *bufio.Reader
 	scratch [ws.MaxHeaderSize]byte
 	large   []byte // a frame that does not fit into in
@@ -74,7 +75,12 @@ func dialSocket(ctx context.Context, url string) (*socket, error) {
 		r = io.MultiReader(bytes.NewReader(bytes.Clone(rest)), conn)
 		ws.PutReader(early)
 	}
-	return &socket{conn: conn, in: bufio.NewReaderSize(r, readBuffer)}, nil
+	s := &socket{conn: conn, in: bufio.NewReaderSize(r, readBuffer)}
+	if err := s.out.open(conn); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return s, nil
 }
 
 // bodyOf reads the beginning of an HTTP response's body, "" when there is none: it
@@ -92,6 +98,9 @@ func bodyOf(response io.Reader) string {
 	}
 	return string(bytes.TrimSpace(body))
 }
+
+// write sends a frame that was made by a clientFrame.
+func (s *socket) write(frame []byte) error { return s.out.write(frame) }
 
 // read returns the payload of the next text or binary frame, good until the next
 // call. Pings are answered on the way. After a close frame the error is a

@@ -3,6 +3,8 @@ package bench
 import (
 	"errors"
 	"io"
+	"net"
+	"sync"
 	"syscall"
 
 	"github.com/gobwas/ws"
@@ -11,46 +13,60 @@ import (
 	"github.com/chorale-rt/chorale/internal/nonblock"
 )
 
-// write sends a frame that was made by a clientFrame.
-func (s *socket) write(frame []byte) error {
-	raw, ok := s.conn.(syscall.Conn)
-	if !ok { // TLS
-		_, err := s.conn.Write(frame)
+// A writer writes to a connection, without telling the scheduler and without
+// garbage. Safe for concurrent use.
+type writer struct {
+	conn net.Conn
+	raw  syscall.RawConn // nil: TLS
+
+	mu     sync.Mutex // guards the following: one write at a time
+	rest   []byte     // of the frame
+	failed error
+	take   func(fd uintptr) bool
+}
+
+func (w *writer) open(conn net.Conn) (err error) {
+	w.conn, w.take = conn, w.some
+	if c, ok := conn.(syscall.Conn); ok {
+		w.raw, err = c.SyscallConn()
+	}
+	return err
+}
+
+func (w *writer) write(frame []byte) error {
+	if w.raw == nil {
+		_, err := w.conn.Write(frame)
 		return err
 	}
-	control, err := raw.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	err = control.Write(func(fd uintptr) bool {
-		for len(frame) > 0 {
-			n, err := nonblock.Write(int(fd), frame)
-			frame = frame[n:]
-			switch {
-			case errors.Is(err, unix.EAGAIN):
-				return false
-			case err != nil && !errors.Is(err, unix.EINTR):
-				failed = err
-				return true
-			}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rest, w.failed = frame, nil
+	err := w.raw.Write(w.take)
+	return errors.Join(w.failed, err)
+}
+
+// some writes what the socket takes, and says whether that is all.
+func (w *writer) some(fd uintptr) bool {
+	for len(w.rest) > 0 {
+		n, err := nonblock.Write(int(fd), w.rest)
+		w.rest = w.rest[n:]
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case err != nil && !errors.Is(err, unix.EINTR):
+			w.failed = err
+			return true
 		}
-		return true
-	})
-	return errors.Join(failed, err)
+	}
+	return true
 }
 
 // drain calls each for every text or binary frame until the socket ends, and
 // returns why it did. A read that filled less than it could has emptied the
 // socket: package net would ask once more before it waits, one system call of two.
 func (s *socket) drain(each func(payload []byte)) error {
-	raw, ok := s.conn.(syscall.Conn)
-	if !ok { // TLS
+	if s.out.raw == nil { // TLS
 		return s.readAll(each)
-	}
-	control, err := raw.SyscallConn()
-	if err != nil {
-		return err
 	}
 	// What the handshake or joining read already.
 	early, err := s.in.Peek(s.in.Buffered())
@@ -67,7 +83,7 @@ func (s *socket) drain(each func(payload []byte)) error {
 	in.buf = in.buf[:cap(in.buf)]
 	// The waiting is done between two calls: an event that comes between a read and
 	// the wait ends the wait at once.
-	err = control.Read(func(fd uintptr) bool {
+	err = s.out.raw.Read(func(fd uintptr) bool {
 		for {
 			space := in.space()
 			n, err := nonblock.Read(int(fd), space)

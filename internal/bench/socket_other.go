@@ -2,9 +2,18 @@
 
 package bench
 
-// write sends a frame that was made by a clientFrame.
-func (s *socket) write(frame []byte) error {
-	_, err := s.conn.Write(frame)
+import "net"
+
+// A writer writes to a connection. Safe for concurrent use.
+type writer struct{ conn net.Conn }
+
+func (w *writer) open(conn net.Conn) error {
+	w.conn = conn
+	return nil
+}
+
+func (w *writer) write(frame []byte) error {
+	_, err := w.conn.Write(frame)
 	return err
 }
 
