@@ -90,7 +90,7 @@ const floodBatch = 64
 
 // startFlood joins a channel behind those of the crowd and begins.
 func startFlood(ctx context.Context, s site, c crowd) (*flood, error) {
-	seat := seat{mode: Broadcast, run: s.run, channel: c.channels, textSize: c.textSize}
+	seat := seat{mode: Broadcast, run: s.run, channel: c.channels, writes: true, textSize: c.textSize}
 	address, err := s.subject.address(seat)
 	if err != nil {
 		return nil, err
