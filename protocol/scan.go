@@ -84,6 +84,7 @@ func elements(b []byte, yield func(i int, value []byte) bool) bool {
 // member is one key and value of an object, with the place of both in it.
 type member struct {
 	key        string
+	quoted     []byte // the key as it stands there
 	value      []byte
 	start, end int // from the key's quote to behind the value
 }
@@ -91,6 +92,14 @@ type member struct {
 // members calls yield with each member of the object b until it returns false.
 // It reports whether b is an object.
 func members(b []byte, yield func(m member) bool) bool {
+	return quotedMembers(b, func(m member) bool {
+		m.key = stringValue(m.quoted)
+		return yield(m)
+	})
+}
+
+// quotedMembers is members for who reads keys as they stand there: key is not set.
+func quotedMembers(b []byte, yield func(m member) bool) bool {
 	i := skipSpace(b, 0)
 	if i >= len(b) || b[i] != '{' {
 		return false
@@ -98,7 +107,7 @@ func members(b []byte, yield func(m member) bool) bool {
 	i = skipSpace(b, i+1)
 	for i < len(b) && b[i] != '}' {
 		keyEnd := skipString(b, i)
-		m := member{key: stringValue(b[i:keyEnd]), start: i}
+		m := member{quoted: b[i:keyEnd], start: i}
 		i = skipSpace(b, keyEnd)
 		i = skipSpace(b, i+1) // the colon
 		m.end = skipValue(b, i)

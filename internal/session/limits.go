@@ -60,7 +60,11 @@ func (s *Session) limited(f *protocol.Frame, sub *subscription, excess limit.Exc
 // after the question whether this one may write at all: who may not must not use
 // up what others may.
 func (s *Session) charge(sub *subscription, size int) limit.Excess {
-	return s.limits.Publish(sub.limits, sub.name.Log(), 1, size)
+	log := sub.target.Channel // the same name, made before
+	if log == "" {
+		log = sub.name.Log()
+	}
+	return s.limits.Publish(sub.limits, log, 1, size)
 }
 
 // limitFault is what a client is told of an excess.

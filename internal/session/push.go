@@ -125,8 +125,8 @@ func notMutation(err error) *protocol.Error {
 }
 
 func (s *Session) mutate(f *protocol.Frame, sub *subscription) {
-	var m protocol.Mutation
-	if err := json.Unmarshal(f.Payload, &m); err != nil {
+	m, err := protocol.DecodeMutation(f.Payload)
+	if err != nil {
 		s.replyError(f, notMutation(err))
 		return
 	}
@@ -151,7 +151,8 @@ func (s *Session) mutate(f *protocol.Frame, sub *subscription) {
 		s.replyError(f, fault)
 		return
 	}
-	response, err := json.Marshal(outcome)
+	var room [64]byte // for the usual answer
+	response, err := protocol.AppendOutcome(room[:0], &outcome)
 	if err != nil {
 		s.replyError(f, engineError(err))
 		return
