@@ -15,6 +15,9 @@
 // goroutine, many writers share one commit, and as there is one leader at a time
 // the order of delivery is the order of offsets.
 //
+// Tables are written by Pebble's own goroutines, on a machine with few processors in
+// short turns (tableFile), so that no append waits for one of them.
+//
 // Entries that live in memory only, leases and Send take the same way without a
 // commit. They wait behind at most one.
 //

@@ -25,10 +25,11 @@ type walFS struct {
 	quick bool         // log files are the operating system's own, see walFile.writeQuickly
 }
 
-func isWAL(name string) bool { return strings.HasSuffix(name, ".log") }
+func isWAL(name string) bool   { return strings.HasSuffix(name, ".log") }
+func isTable(name string) bool { return strings.HasSuffix(name, ".sst") }
 
 func (fs *walFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if strings.HasSuffix(name, ".sst") {
+	if isTable(name) {
 		fs.pause()
 	}
 	f, err := fs.FS.Create(name, category)
@@ -50,6 +51,8 @@ func (fs *walFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCa
 
 func (fs *walFS) wrap(name string, f vfs.File, err error) (vfs.File, error) {
 	switch {
+	case isTable(name) && err == nil && fs.quick:
+		return newTableFile(f), nil
 	case !isWAL(name):
 		return f, err
 	case err != nil:
