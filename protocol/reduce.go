@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -106,14 +107,16 @@ func (g merge) takeWhole(m *Mutation) {
 }
 
 func (g merge) take(m *Mutation) {
+	lost := false
 	for name, value := range m.Fields {
 		if g.stamp < g.next.Stamps[name] {
-			g.change.Lost = append(g.change.Lost, name)
+			g.change.Lost, lost = append(g.change.Lost, name), true
 			continue
 		}
 		g.next.Fields[name], g.next.Stamps[name] = value, g.stamp
-		g.change.Fields = orMake(g.change.Fields)
-		g.change.Fields[name] = value
+	}
+	if g.change.Fields = m.Fields; lost { // otherwise what was asked for is what won
+		g.change.Fields = g.won(m.Fields)
 	}
 	for name, elements := range m.Sets {
 		g.takeSet(name, elements)
@@ -125,6 +128,18 @@ func (g merge) take(m *Mutation) {
 		g.change.Counters[name] = g.next.Counters[name]
 	}
 	slices.Sort(g.change.Lost)
+}
+
+// won is those of the fields that have not lost.
+func (g merge) won(fields map[string]json.RawMessage) map[string]json.RawMessage {
+	var won map[string]json.RawMessage
+	for name, value := range fields {
+		if !slices.Contains(g.change.Lost, name) {
+			won = orMake(won)
+			won[name] = value
+		}
+	}
+	return won
 }
 
 // takeSet merges per element, newest stamp wins. A set is named in Lost once,

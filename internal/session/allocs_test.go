@@ -3,6 +3,8 @@
 package session_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,5 +30,36 @@ func TestLimitAllocations(t *testing.T) {
 	})
 	if dropped > decoded {
 		t.Errorf("%v allocations for a push that is dropped, %v of which are its decoding", dropped, decoded)
+	}
+}
+
+func TestNoteAllocations(t *testing.T) {
+	var out tally
+	writer := noteTakers(t, &out)[0]
+	const runs = 500
+	frames := make([][]byte, 0, runs+2)
+	for n := 1; n <= cap(frames); n++ {
+		op, fields := "patch", `"content":"`+strings.Repeat("a note of a person who says a lot. ", 6)+`"`
+		if n == 1 {
+			op, fields = "put", `"content":"a","timestampMs":0,"authorName":"Ada","kind":"note"`
+		}
+		frames = append(frames, fmt.Appendf(nil, `["1","%[1]d","realtime:interview:1","mutate",{"client":"c0","n":%[1]d,"id":"c0-%[1]d","at":"%016[2]x","base":1,"op":"%[3]s","collection":"notes","record":"r","fields":{%[4]s}}]`, n, n<<16, op, fields))
+	}
+	next := 0
+	write := func() {
+		writer.Receive(false, frames[next])
+		next++
+	}
+	write()
+	out = tally{}
+	got := testing.AllocsPerRun(runs, write)
+	if want := (runs + 1) * 5; out.frames != want { // one for each member, and the answer
+		t.Fatalf("%d frames, want %d", out.frames, want)
+	}
+	// From the frame that was read to those that are to be written: 119 when all of
+	// the record was decoded for its schema, and every condition had its maps.
+	const budget = 50
+	if got > budget {
+		t.Errorf("%v allocations for a patch of a note, of %d at most", got, budget)
 	}
 }

@@ -18,24 +18,8 @@ import (
 // a log that survives kill -9, and the answer. Sockets are left out. writes/op
 // is how often they would be written to.
 func BenchmarkNote(b *testing.B) {
-	eng, err := embedded.Open(embedded.Options{Dir: b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = eng.Close() })
-	deps := newDeps(b, eng, notes.Rules(), notes.Schemas())
 	var out tally
-	var writers []*session.Session
-	for i := range 4 {
-		tok, err := auth.Mint(secret, auth.MintOptions{Subject: fmt.Sprint("user", i), TTL: time.Hour})
-		if err != nil {
-			b.Fatal(err)
-		}
-		s := session.New(deps, &out, protocol.V2, tok)
-		b.Cleanup(s.Close)
-		writers = append(writers, s)
-		s.Receive(false, fmt.Appendf(nil, `["1","1","realtime:interview:1","phx_join",{"config":{"private":true,"chorale":{"v":1,"client":"c%d","collections":["notes"]}}}]`, i))
-	}
+	writers := noteTakers(b, &out)
 	write := func(who, n int, op, at, fields string) {
 		writers[who].Receive(false, fmt.Appendf(nil, `["1","%[2]d","realtime:interview:1","mutate",{"client":"c%[1]d","n":%[2]d,"id":"c%[1]d-%[2]d","at":"%[4]s","base":1,"op":"%[3]s","collection":"notes","record":"r%[1]d","fields":{%[5]s}}]`, who, n, op, at, fields))
 	}
@@ -58,6 +42,27 @@ func BenchmarkNote(b *testing.B) {
 	}
 	b.ReportMetric(float64(out.writes)/float64(4*(n-1)), "writes/patch")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(4*(n-1)), "ns/patch")
+}
+
+// noteTakers are four members of one interview whose log is on the disk.
+func noteTakers(tb testing.TB, out session.Conn) (writers []*session.Session) {
+	eng, err := embedded.Open(embedded.Options{Dir: tb.TempDir()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = eng.Close() })
+	deps := newDeps(tb, eng, notes.Rules(), notes.Schemas())
+	for i := range 4 {
+		tok, err := auth.Mint(secret, auth.MintOptions{Subject: fmt.Sprint("user", i), TTL: time.Hour})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		s := session.New(deps, out, protocol.V2, tok)
+		tb.Cleanup(s.Close)
+		writers = append(writers, s)
+		s.Receive(false, fmt.Appendf(nil, `["1","1","realtime:interview:1","phx_join",{"config":{"private":true,"chorale":{"v":1,"client":"c%d","collections":["notes"]}}}]`, i))
+	}
+	return writers
 }
 
 // tally counts what it is sent.
