@@ -257,6 +257,6 @@ func writeGoals(b *bytes.Buffer, e evidence) {
 	if known == 0 {
 		return
 	}
-	fmt.Fprintf(b, "## Goals\n\nSet before there was anything to measure. Reached: %d of %d. *Open*: the generator or the machine could not drive it further. The sections below say how each was measured.\n\n", reached, len(goals))
+	fmt.Fprintf(b, "## Goals\n\nSet before there was anything to measure. Reached: %d of %d. *Open*: the generator or the machine could not drive it further. The sections below say how each was measured, [performance.md](performance.md) what keeps the others from it.\n\n", reached, len(goals))
 	fmt.Fprintf(b, "| | goal | measured | |\n|---|---|---|---|\n%s\n", rows.String())
 }
