@@ -14,9 +14,7 @@ const (
 	// one processor it took some tens of milliseconds while a table was written.
 	tableTurn = 500 * time.Microsecond
 	// tableRest is what the runtime makes a millisecond of when there is nothing to
-	// do, and hardly more than it says when there is: so tables are written at half
-	// speed by an idle server, which has the time, and at nearly all of it by a busy
-	// one.
+	// do: so tables are written at half speed by an idle server, which has the time.
 	tableRest = 50 * time.Microsecond
 	// crowded is how many processors a flush and a compaction can keep busy between
 	// them. With more there is one left, and nothing waits.
@@ -39,7 +37,10 @@ func newTableFile(f vfs.File) vfs.File {
 
 func (f *tableFile) Write(p []byte) (int, error) {
 	if time.Since(f.begun) >= tableTurn {
+		// Who wakes is next, before all who wait already; who gives way is behind them.
+		// The sleep lets the network be looked at.
 		time.Sleep(tableRest)
+		runtime.Gosched()
 		f.begun = time.Now()
 	}
 	return f.File.Write(p)

@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,16 +69,40 @@ type walFile struct {
 	fs       *walFS
 	unsynced bool // bytes were written since the last fsync
 	pace     pace
+
+	ahead   int            // bytes written since the last sync ahead began
+	syncing atomic.Bool    // one is under way
+	beside  sync.WaitGroup // it
 }
 
-func (f *walFile) Write(p []byte) (int, error) {
+func (f *walFile) Write(p []byte) (n int, err error) {
 	f.unsynced = true
-	n := f.writeQuickly(p)
-	if n == len(p) {
-		return n, nil
+	if n = f.writeQuickly(p); n < len(p) {
+		m, err := f.File.Write(p[n:])
+		if n += m; err != nil {
+			return n, f.note(err)
+		}
 	}
-	m, err := f.File.Write(p[n:])
-	return n + m, f.note(err)
+	f.syncAhead(n)
+	return n, nil
+}
+
+// aheadEvery is how many bytes of a log are synced at a time, before anybody asks.
+const aheadEvery = 1 << 20
+
+// syncAhead notes that n bytes were written, and syncs beside the writes that
+// follow when they are many. Every writer waits while a log is closed: what the
+// sync there finds still unwritten it has to write, and it took 30 to 60 ms for a
+// log of 32 MB.
+func (f *walFile) syncAhead(n int) {
+	if f.ahead += n; f.ahead < aheadEvery || !f.syncing.CompareAndSwap(false, true) {
+		return
+	}
+	f.ahead = 0
+	f.beside.Go(func() {
+		defer f.syncing.Store(false)
+		_ = f.note(f.File.SyncData()) // whoever is told fails the store
+	})
 }
 
 // writeQuickly writes without telling the scheduler, who would have another thread
@@ -127,7 +152,7 @@ func (f *walFile) sync() error {
 	if err := f.note(f.File.SyncData()); err != nil {
 		return err
 	}
-	f.unsynced = false
+	f.unsynced, f.ahead = false, 0
 	return nil
 }
 
@@ -137,6 +162,7 @@ func (f *walFile) SyncTo(length int64) (bool, error) {
 }
 
 func (f *walFile) Close() error {
+	f.beside.Wait()
 	if f.unsynced {
 		if err := f.sync(); err != nil {
 			_ = f.File.Close() // the first error is the one that counts

@@ -72,6 +72,82 @@ func TestLogFile(t *testing.T) {
 	})
 }
 
+// A countedFile counts its syncs, and lets none end before it may.
+type countedFile struct {
+	vfs.File
+	begun chan struct{}
+	may   chan error
+}
+
+func (f *countedFile) SyncData() error {
+	f.begun <- struct{}{}
+	return <-f.may
+}
+
+func TestSyncAhead(t *testing.T) {
+	// open returns a log to which first bytes were written.
+	open := func(t *testing.T, first int) (*walFile, *countedFile, *[]error) {
+		path := filepath.Join(t.TempDir(), "000001.log")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, told := openLog(t, path)
+		counted := &countedFile{File: f.File, begun: make(chan struct{}, 10), may: make(chan error)}
+		f.File = counted
+		if n, err := f.Write(make([]byte, first)); n != first || err != nil {
+			t.Fatalf("wrote %d: %v", n, err)
+		}
+		return f, counted, told
+	}
+	t.Run("little is not synced before it is asked for", func(t *testing.T) {
+		f, counted, _ := open(t, aheadEvery-1)
+		close(counted.may)
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(counted.begun); n != 1 {
+			t.Errorf("%d syncs, want the one at the end", n)
+		}
+	})
+	t.Run("much is, one sync at a time, beside the writes, and the end waits for it", func(t *testing.T) {
+		f, counted, _ := open(t, aheadEvery)
+		<-counted.begun
+		for range 3 {
+			if n, err := f.Write(make([]byte, aheadEvery)); n != aheadEvery || err != nil {
+				t.Fatalf("wrote %d: %v", n, err)
+			}
+		}
+		if n := len(counted.begun); n != 0 {
+			t.Errorf("%d more syncs beside the first", n)
+		}
+		closed := make(chan error)
+		go func() { closed <- f.Close() }()
+		counted.may <- nil
+		<-counted.begun // what was written meanwhile
+		select {
+		case <-closed:
+			t.Error("closed before all was synced")
+		default:
+		}
+		counted.may <- nil
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("the store is told when one fails", func(t *testing.T) {
+		f, counted, told := open(t, aheadEvery)
+		<-counted.begun
+		counted.may <- syscall.EIO
+		close(counted.may)
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if len(*told) != 1 || !errors.Is((*told)[0], syscall.EIO) {
+			t.Errorf("told of %v", *told)
+		}
+	})
+}
+
 func TestPace(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
