@@ -276,6 +276,7 @@ type benchChannelsCmd struct {
 	Duration time.Duration `default:"4s" help:"How long what counts of each is."`
 	Text     int           `default:"200" help:"Bytes of text in a push."`
 	Seed     uint64        `default:"1" help:"Seed of the schedules."`
+	Floor    bool          `default:"true" negatable:"" help:"Measure the raw-socket floor too, with as many connections."`
 }
 
 // Run implements the command.
@@ -283,7 +284,7 @@ func (c *benchChannelsCmd) Run(ctx context.Context) error {
 	return c.run(ctx, bench.Channels{
 		Mode: bench.Mode(c.Mode), Counts: c.Counts, Members: c.Members, Shared: c.Shared, Rate: c.Rate,
 		Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text, Seed: c.Seed,
-	}, false)
+	}, c.Floor)
 }
 
 type benchConnectCmd struct {

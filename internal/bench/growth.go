@@ -59,18 +59,30 @@ func (g Channels) name() string { return "channels" }
 func (g Channels) unit() string { return "deliveries" }
 
 func (g Channels) describe() string {
-	return fmt.Sprintf("ever more channels × %d members, a connection in up to %d of them, %s, %g pushes/s, in channels at random and so evenly spaced that frames are not joined, text of %d bytes, %s after a warm-up of %s",
+	return fmt.Sprintf("ever more channels × %d members, a connection in up to %d of them, %s, %g pushes/s, in channels at random and so evenly spaced that frames are not joined, text of %d bytes, %s after a warm-up of %s; the floor has as many connections, each in one channel",
 		g.Members, g.Shared, g.Mode, g.Rate, g.TextSize, g.Duration, g.Warmup)
 }
 
 func (g Channels) at(n int) paced { return scattered{g, n} }
+
+// apart is at for subjects whose connections have one channel each: as many
+// connections, in fewer channels.
+func (g Channels) apart(n int) paced {
+	conns := g.at(n).crowd().conns()
+	g.Shared = 1
+	return g.at(conns / g.Members)
+}
 
 func (g Channels) validate() error {
 	return errors.Join(validateGrowth(g.Counts, g.at), hold(condition{g.Shared >= 1, "a connection is in one channel at least"}))
 }
 
 func (g Channels) run(ctx context.Context, s site) ([]Figures, error) {
-	return grow(ctx, s, g.Counts, "channels", g.at)
+	at := g.at
+	if _, ok := s.subject.(sharer); !ok {
+		at = g.apart
+	}
+	return grow(ctx, s, g.Counts, "channels", at)
 }
 
 // scattered is one phase of Channels.

@@ -53,11 +53,15 @@ func TestGrowth(t *testing.T) {
 		}
 	})
 
-	t.Run("where a connection has one channel, it cannot share", func(t *testing.T) {
-		single := struct{ subject }{startFake(t, &fake{}).subject(t)} // as those of the floor
-		_, err := channels.run(t.Context(), site{subject: single, run: "t", patience: inVain})
-		if err == nil || !strings.Contains(err.Error(), "one channel each") {
-			t.Errorf("error %v", err)
+	t.Run("where a connection has one channel there are as many connections, in fewer channels", func(t *testing.T) {
+		f := startFake(t, &fake{})
+		got := measure(t, channels, struct{ subject }{f.subject(t)}, enough) // as those of the floor
+		assertClean(t, got)
+		if got[0].Phase != "1 channel" || got[1].Phase != "5 channels" {
+			t.Errorf("%+v", got)
+		}
+		if len(f.conns) != 3+9 || len(f.channels) != 1+3 {
+			t.Errorf("%d connections in %d channels: 3 in the first, 9 in three", len(f.conns), len(f.channels))
 		}
 	})
 
