@@ -137,6 +137,7 @@ func pebbleOptions(s *store) *pebble.Options {
 			DataCorruption:  s.health.damaged,
 		},
 	}
+	o.Experimental.CompactionScheduler = newCompactions()
 	filterNames(o)
 	return o
 }
