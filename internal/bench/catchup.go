@@ -173,7 +173,7 @@ func (v *visitor) frames(channel int, more string, want int) visit {
 			return 0, err
 		}
 		defer sock.close()
-		defer context.AfterFunc(ctx, func() { sock.conn.Close() })()
+		defer context.AfterFunc(ctx, sock.hangUp)()
 		began := time.Now()
 		got, err := v.catchUp(sock, channel, more)
 		took := time.Since(began)

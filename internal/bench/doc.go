@@ -30,6 +30,9 @@
 //   - FanoutMax, RoomsMax and UsersMax look for the highest rate at which p99 stays within a
 //     bound: each rate is a load of its own, on fresh connections, and one that is
 //     not borne is tried again before it counts as too high.
+//   - On Linux one goroutine reads for all connections of a load that are not TLS,
+//     into one buffer, and wakes the one that pushes in between: who reads all the
+//     time must not make pushes late. What one read returned has arrived then.
 //   - The instant travels in the payload, in nanoseconds of the generator's own
 //     monotonic clock; all clients live in one process and share it.
 //   - Deliveries are counted at members other than the author. What a server sends

@@ -108,7 +108,7 @@ func startFlood(ctx context.Context, s site, c crowd) (*flood, error) {
 		batch = append(batch, push.next(0, 0, 0)...)
 	}
 	f := &flood{sock: sock, began: time.Now()}
-	f.unhook = context.AfterFunc(ctx, func() { f.sock.conn.Close() })
+	f.unhook = context.AfterFunc(ctx, f.sock.hangUp)
 	f.loops.Go(func() {
 		for !f.stopping.Load() {
 			if err := f.sock.write(batch); err != nil {
@@ -142,7 +142,7 @@ func (f *flood) stop() (perSecond float64, err error) {
 	f.stopping.Store(true)
 	took := time.Since(f.began).Seconds()
 	f.unhook()
-	f.sock.conn.Close()
+	f.sock.hangUp()
 	f.loops.Wait()
 	return float64(f.pushes.Load()) / took, f.ended
 }

@@ -113,15 +113,11 @@ func (i Idle) silence(ctx context.Context, patience time.Duration, m *meter, l *
 // beat sends heartbeats for as long as nothing else is said, those of all members
 // evenly spread, and says how many.
 func (i Idle) beat(ctx context.Context, l *load, every time.Duration) (sent int64, err error) {
-	p, err := newPacer(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer p.close()
+	p := &l.loop.pacer
 	end := time.Now().Add(i.Quiet)
 	s, ok := l.subject.(beater)
 	if !ok || every == 0 {
-		return 0, p.sleep(time.Until(end))
+		return 0, p.sleep(ctx, time.Until(end))
 	}
 	beat := s.heartbeat()
 	begin := time.Now()
@@ -129,9 +125,9 @@ func (i Idle) beat(ctx context.Context, l *load, every time.Duration) (sent int6
 		a := schedule.Next()
 		due := begin.Add(a.At)
 		if !due.Before(end) {
-			return sent, p.sleep(time.Until(end))
+			return sent, p.sleep(ctx, time.Until(end))
 		}
-		if err := p.sleep(time.Until(due)); err != nil {
+		if err := p.sleep(ctx, time.Until(due)); err != nil {
 			return sent, err
 		}
 		if err := l.members[a.Writer].sock.send(beat); err != nil {

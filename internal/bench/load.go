@@ -5,12 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gobwas/ws"
 
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -37,15 +38,17 @@ func (c crowd) conns() int {
 }
 
 // A load is one run against one subject: its clock, its members, and what they
-// saw. One goroutine drives it; one per member reads.
+// saw. One goroutine drives it, and one reads for all whom the loop can read for;
+// others have one each.
 type load struct {
 	crowd   crowd
 	subject subject
 	base    time.Time
 	members []*member // channel by channel
 	topic   []byte    // of a channel, without its number
-	readers sync.WaitGroup
-	arrived chan struct{} // holds at most one: something was delivered
+	loop    *loop
+	readers sync.WaitGroup // the loop, those beside it, and who writes answers
+	arrived chan struct{}  // holds at most one: something was delivered
 
 	// The measured window is [from, until), instants of the clock. The latency of a
 	// push counts when it was due in it.
@@ -68,6 +71,7 @@ type load struct {
 type member struct {
 	sock *socket
 	ear  ear         // nil where our own protocol is spoken; used by the member's reader only
+	form form        // of what it is sent; likewise
 	push *pushWriter // used by the driving goroutine only
 
 	offset atomic.Uint64 // highest one seen
@@ -83,8 +87,13 @@ type member struct {
 func openLoad(ctx context.Context, s subject, c crowd, run string) (*load, error) {
 	l := &load{crowd: c, subject: s, base: time.Now(), members: make([]*member, c.channels*c.members), arrived: make(chan struct{}, 1)}
 	l.topic = []byte(strings.TrimSuffix(c.mode.topic(run, 0), "0"))
+	var err error
+	if l.loop, err = openLoop(l.base); err != nil {
+		return l, err
+	}
+	l.readers.Go(l.loop.run)
 	share := max(c.shared, 1)
-	err := inParallel(ctx, c.conns(), openers, func(i int) error {
+	err = inParallel(ctx, c.conns(), openers, func(i int) error {
 		first, index := i/c.members*share, i%c.members
 		of := make([]*member, 0, share) // by channel, from the first on
 		for channel := first; channel < min(first+share, c.channels); channel++ {
@@ -96,7 +105,7 @@ func openLoad(ctx context.Context, s subject, c crowd, run string) (*load, error
 			of = append(of, m)
 			l.members[channel*c.members+index] = m
 		}
-		l.readers.Go(func() { l.read(of) })
+		l.listen(of)
 		return nil
 	})
 	if err != nil {
@@ -148,23 +157,62 @@ func (l *load) pushNow(m *member, due, unixMs int64) error {
 	return nil
 }
 
-// read takes what the members of one connection receive until it ends.
-func (l *load) read(of []*member) {
-	m := of[0]
-	deliver := func(message []byte) { l.deliver(m, message) }
-	err := m.sock.drain(func(data []byte) {
-		switch {
-		case m.ear != nil:
-			l.hear(m, data, deliver)
-		case len(of) == 1:
-			l.take(m, data)
-		default:
-			l.take(l.whose(of, data), data)
+// listen lets somebody read what the members of one connection receive.
+func (l *load) listen(of []*member) {
+	sock, receive := of[0].sock, l.receiver(of)
+	if l.loop.take(sock, receive, l.ended) {
+		return
+	}
+	l.readers.Go(func() {
+		for {
+			op, payload, err := sock.next()
+			if err == nil {
+				err = receive(op, payload, l.now())
+			}
+			if err != nil {
+				l.ended(err)
+				return
+			}
 		}
 	})
-	if !l.closing.Load() && !errors.Is(err, net.ErrClosed) {
+}
+
+// ended notes that a connection has, and why, unless it was to.
+func (l *load) ended(err error) {
+	if !l.closing.Load() {
 		l.faults.add(fmt.Sprintf("connection lost: %v", err))
 	}
+}
+
+// receiver handles the frames of one connection, each of which had been read at an
+// instant of the clock. It never waits: others may be read for by the same
+// goroutine.
+func (l *load) receiver(of []*member) func(op ws.OpCode, payload []byte, at int64) error {
+	m := of[0]
+	return func(op ws.OpCode, payload []byte, at int64) error {
+		message, pong, err := heed(op, payload)
+		switch {
+		case pong != nil:
+			l.answer(m.sock, pong)
+		case message == nil:
+		case m.ear != nil:
+			l.hear(m, message, at)
+		case len(of) == 1:
+			l.take(m, message, at)
+		default:
+			l.take(l.whose(of, message), message, at)
+		}
+		return err
+	}
+}
+
+// answer lets somebody write a frame who may wait for the server.
+func (l *load) answer(sock *socket, frame []byte) {
+	l.readers.Go(func() {
+		if err := sock.write(frame); err != nil && !l.closing.Load() {
+			l.faults.add(fmt.Sprintf("answer: %v", err))
+		}
+	})
 }
 
 // whose is the member that a frame is for, of those who share a connection: the
@@ -179,18 +227,21 @@ func (l *load) whose(of []*member, data []byte) *member {
 }
 
 // hear handles one frame of a peer.
-func (l *load) hear(m *member, data []byte, deliver func([]byte)) {
-	answer, err := m.ear.hear(data, deliver)
-	if err == nil && answer != nil {
-		err = m.sock.send(answer)
-	}
+func (l *load) hear(m *member, data []byte, at int64) {
+	answer, err := m.ear.hear(data, func(message []byte) { l.deliver(m, message, at) })
 	if err != nil {
 		l.faults.add(err.Error())
+	} else if answer != nil {
+		l.answer(m.sock, textFrame(answer))
 	}
 }
 
 // take handles one frame: a delivery, a reply, or something to ignore.
-func (l *load) take(m *member, data []byte) {
+func (l *load) take(m *member, data []byte, at int64) {
+	if d, ok := m.form.read(data); ok {
+		l.count(m, d, data, at)
+		return
+	}
 	if isReply(data) {
 		if isBeat(data) && replySucceeded(data) {
 			l.beats.Add(1)
@@ -202,25 +253,30 @@ func (l *load) take(m *member, data []byte) {
 		l.answered.Add(1)
 		return
 	}
-	if !l.deliver(m, data) && ends(data) {
+	if !l.deliver(m, data, at) && ends(data) {
 		l.faults.add(string(data))
 	}
 }
 
 // deliver counts a message, unless it is no push of this load.
-func (l *load) deliver(m *member, data []byte) bool {
-	s, ok := findStamp(data)
-	if !ok {
-		return false
+func (l *load) deliver(m *member, data []byte, at int64) bool {
+	d, ok := m.form.find(data)
+	if ok {
+		l.count(m, d, data, at)
 	}
-	now := l.now()
-	l.checkOffset(m, data)
+	return ok
+}
+
+// count counts a delivery that had arrived at an instant of the clock.
+func (l *load) count(m *member, d delivery, data []byte, at int64) {
+	l.checkOffset(m, d)
+	s := d.stamp
 	if int(s.writer) >= len(m.last) {
 		l.faults.add(fmt.Sprintf("delivery of a writer that does not exist: %s", data))
-		return true
+		return
 	}
 	if m.push.writer == s.writer {
-		return true // its own, come back
+		return // its own, come back
 	}
 	if s.seq <= m.last[s.writer] {
 		l.disordered.Add(1)
@@ -229,9 +285,9 @@ func (l *load) deliver(m *member, data []byte) bool {
 	m.count[s.writer]++
 	from, until := l.from.Load(), l.until.Load()
 	if from <= s.at && s.at < until {
-		l.latency.Record(time.Duration(now - s.at))
+		l.latency.Record(time.Duration(at - s.at))
 	}
-	if from <= now && now < until {
+	if from <= at && at < until {
 		l.arrivals.Add(1)
 	}
 	l.received.Add(1)
@@ -239,20 +295,18 @@ func (l *load) deliver(m *member, data []byte) bool {
 	case l.arrived <- struct{}{}:
 	default: // nobody waits for single deliveries, or knows already
 	}
-	return true
 }
 
 // checkOffset holds the server to one order per channel (R1): offsets rise.
-func (l *load) checkOffset(m *member, data []byte) {
-	offset, ok := findOffset(data)
-	if !ok {
+func (l *load) checkOffset(m *member, d delivery) {
+	if !d.numbered {
 		return
 	}
-	if offset <= m.offset.Load() {
+	if d.offset <= m.offset.Load() {
 		l.disordered.Add(1)
 		return
 	}
-	m.offset.Store(offset)
+	m.offset.Store(d.offset)
 }
 
 // expected is how many deliveries all pushes so far must lead to.
@@ -285,8 +339,10 @@ func (l *load) settle(ctx context.Context, patience time.Duration) {
 	}
 }
 
-// close ends all connections and waits for their readers. Idempotent.
+// close ends all connections and waits for their readers, who take no more of what
+// is still there. Idempotent.
 func (l *load) close() {
+	l.loop.stop()
 	if !l.closing.Swap(true) {
 		for _, m := range l.members {
 			if m != nil {
@@ -295,6 +351,7 @@ func (l *load) close() {
 		}
 	}
 	l.readers.Wait()
+	l.loop.release()
 }
 
 // hangUp closes all connections without a word and does not wait, so that nobody
@@ -302,7 +359,7 @@ func (l *load) close() {
 func (l *load) hangUp() {
 	l.closing.Store(true)
 	for _, m := range l.members {
-		m.sock.conn.Close()
+		m.sock.hangUp()
 	}
 }
 

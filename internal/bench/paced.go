@@ -95,11 +95,7 @@ func validatePaced(c crowd, rate float64, warmup, duration time.Duration) error 
 // those before them. A push that cannot be written is a fault and does not stop
 // the others.
 func (l *load) drive(ctx context.Context, s *Schedule, warmup, duration time.Duration, m *meter) error {
-	p, err := newPacer(ctx)
-	if err != nil {
-		return err
-	}
-	defer p.close()
+	p := &l.loop.pacer
 	runtime.GC() // the garbage of connecting is not to be collected in between
 	begin := l.now()
 	l.from.Store(begin + int64(warmup))
@@ -108,7 +104,7 @@ func (l *load) drive(ctx context.Context, s *Schedule, warmup, duration time.Dur
 		a := s.Next()
 		if a.At >= warmup && !measured {
 			measured = true
-			if err := p.sleep(time.Duration(l.from.Load() - l.now())); err != nil {
+			if err := p.sleep(ctx, time.Duration(l.from.Load()-l.now())); err != nil {
 				return err
 			}
 			if err := m.begin(); err != nil {
@@ -116,7 +112,7 @@ func (l *load) drive(ctx context.Context, s *Schedule, warmup, duration time.Dur
 			}
 		}
 		due := min(begin+int64(a.At), l.until.Load())
-		if err := p.sleep(time.Duration(due - l.now())); err != nil {
+		if err := p.sleep(ctx, time.Duration(due-l.now())); err != nil {
 			return err
 		}
 		if a.At >= warmup+duration {

@@ -2,10 +2,9 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"syscall"
+	"math"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,63 +12,73 @@ import (
 
 // A pacer sleeps with the precision of the kernel's timers. The runtime's own
 // timers wake an idle process through epoll, in whole milliseconds: ten times the
-// latencies that are measured here. For one goroutine.
+// latencies that are measured here. Its loop rings: when the timer's event comes,
+// and before that when it sees that the time is, because a loop that always has
+// something to read hears of the timer late. For one goroutine that sleeps.
 type pacer struct {
-	timer *os.File
-	raw   syscall.RawConn // of timer
-	done  func() bool     // stops waiting for the context
+	now   func() int64
+	timer int // its descriptor
 
-	// What one sleep is about; here, so that none makes garbage.
-	spec   unix.ItimerSpec // what the timer is set to; 0: it is set
-	until  time.Time
-	failed error
-	look   func(fd uintptr) bool
+	spec unix.ItimerSpec // what the timer is set to; here, so that no sleep makes garbage
+	due  atomic.Int64    // when the one who sleeps is to be woken, or never
+	rung chan struct{}   // holds at most one: of the sleep whose due was taken
 }
 
-// newPacer returns a pacer whose sleep fails when ctx ends.
-func newPacer(ctx context.Context) (*pacer, error) {
-	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+const never = math.MaxInt64
+
+// open lets a loop ring.
+func (p *pacer) open(lp *loop) (err error) {
+	p.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("create timer: %w", err)
+		return fmt.Errorf("create timer: %w", err)
 	}
-	p := &pacer{timer: os.NewFile(uintptr(fd), "timerfd")}
-	if p.raw, err = p.timer.SyscallConn(); err != nil {
-		p.timer.Close()
-		return nil, fmt.Errorf("create timer: %w", err)
-	}
-	p.look = p.over
-	p.done = context.AfterFunc(ctx, func() {
-		_ = p.timer.SetReadDeadline(time.Unix(1, 0)) // fails only when closed: then nobody sleeps
-	})
-	return p, nil
-}
-
-// sleep waits for d, or not at all when d is not positive.
-func (p *pacer) sleep(d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	p.until, p.failed = time.Now().Add(d), nil
-	p.spec.Value = unix.NsecToTimespec(int64(d))
-	if err := errors.Join(p.raw.Read(p.look), p.failed); err != nil {
-		return fmt.Errorf("sleep: %w", err)
+	p.now, p.rung = lp.now, make(chan struct{}, 1)
+	p.due.Store(never)
+	if err := lp.watch(p.timer); err != nil {
+		p.close()
+		return fmt.Errorf("watch timer: %w", err)
 	}
 	return nil
 }
 
-// over says whether the time is. At first it sets the timer, and lets the runtime
-// wait for the descriptor. What a timer tells does not have to be read: it tells
-// anew when it is set anew.
-func (p *pacer) over(fd uintptr) bool {
-	if p.spec.Value == (unix.Timespec{}) {
-		return !time.Now().Before(p.until)
+// sleep waits for d, or not at all when d is not positive. It fails when ctx ends.
+func (p *pacer) sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
 	}
-	p.failed = setTimer(int(fd), &p.spec)
-	p.spec.Value = unix.Timespec{}
-	return p.failed != nil
+	due := p.now() + int64(d)
+	p.due.Store(due)
+	// What a timer tells does not have to be read: it tells anew when it is set anew.
+	p.spec.Value = unix.NsecToTimespec(int64(d))
+	err := setTimer(p.timer, &p.spec)
+	if err == nil {
+		select {
+		case <-p.rung:
+			return nil
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if !p.due.CompareAndSwap(due, never) {
+		<-p.rung // not for the next sleep
+	}
+	return fmt.Errorf("sleep: %w", err)
 }
 
+// ring wakes the one who sleeps if it is time, and says whether it was. For the loop.
+func (p *pacer) ring(now int64) bool {
+	due := p.due.Load()
+	if now < due || !p.due.CompareAndSwap(due, never) {
+		return false
+	}
+	p.rung <- struct{}{} // each due is taken once, so there is room
+	return true
+}
+
+// close gives the timer back; nobody may sleep any more. Idempotent.
 func (p *pacer) close() {
-	p.done()
-	p.timer.Close()
+	if p.timer != 0 {
+		_ = unix.Close(p.timer) // nothing is lost by it
+		p.timer = 0
+	}
 }

@@ -7,16 +7,11 @@ import (
 	"time"
 )
 
-// A pacer sleeps as precisely as the runtime does. For one goroutine.
-type pacer struct {
-	ctx context.Context // whose end ends every sleep
-}
+// A pacer sleeps as precisely as the runtime does.
+type pacer struct{}
 
-// newPacer returns a pacer whose sleep fails when ctx ends.
-func newPacer(ctx context.Context) (*pacer, error) { return &pacer{ctx: ctx}, nil }
-
-// sleep waits for d, or not at all when d is not positive.
-func (p *pacer) sleep(d time.Duration) error {
+// sleep waits for d, or not at all when d is not positive. It fails when ctx ends.
+func (pacer) sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
@@ -25,9 +20,7 @@ func (p *pacer) sleep(d time.Duration) error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-p.ctx.Done():
-		return p.ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
-
-func (p *pacer) close() {}

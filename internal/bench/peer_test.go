@@ -201,7 +201,7 @@ func TestForeignPush(t *testing.T) {
 		w := foreignPush(s, numbered, `,"text":"`, `"}`)
 		for i := range 2 {
 			frame := w.next(17, 0, 0)
-			got, ok := findStamp(frame)
+			got, ok := stampIn(frame)
 			if want := (stamp{at: 17, writer: 3, seq: uint32(i + 1)}); !ok || got != want {
 				t.Errorf("stamp %+v, want %+v", got, want)
 			}

@@ -54,7 +54,7 @@ func TestPush(t *testing.T) {
 				if err := json.Unmarshal(b.Body, &body); err != nil || len(body.Payload.Text) != size {
 					t.Fatalf("text of %d bytes, want %d: %v", len(body.Payload.Text), size, err)
 				}
-				if s, ok := findStamp(b.Body); !ok || s != (stamp{at: 42, writer: 7, seq: seq}) {
+				if s, ok := stampIn(b.Body); !ok || s != (stamp{at: 42, writer: 7, seq: seq}) {
 					t.Fatalf("stamp %+v, %v", s, ok)
 				}
 			}

@@ -114,7 +114,7 @@ func (g *group) read(ctx context.Context, l *ledger, channel, node int) (*snapsh
 		return nil, err
 	}
 	defer sock.close()
-	defer context.AfterFunc(ctx, func() { sock.conn.Close() })()
+	defer context.AfterFunc(ctx, sock.hangUp)()
 	collections := ""
 	if g.durable {
 		collections = `,"collections":["` + notesCollection + `"]`

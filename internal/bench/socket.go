@@ -15,9 +15,9 @@ import (
 	"github.com/chorale-rt/chorale/protocol"
 )
 
-// readBuffer is what one connection reads at once: a few frames. With thousands
-// of connections the generator's memory must stay in the caches it shares with
-// the server.
+// readBuffer is what a connection that is read for itself reads at once: a few
+// frames. With thousands of connections the generator's memory must stay in the
+// caches it shares with the server.
 const readBuffer = 2 << 10
 
 // frameMax is more than any server should send at once: ours sends less than half
@@ -40,11 +40,20 @@ func (e *closedError) Error() string {
 // A socket is one WebSocket connection. One goroutine reads; writes may come from
 // any, one after the other.
 type socket struct {
-	conn    net.Conn
-	out     writer
+	conn    net.Conn // closed, when out is detached from it
+	out     outlet
 	in      *bufio.Reader
 	scratch [ws.MaxHeaderSize]byte
 	large   []byte // a frame that does not fit into in
+}
+
+// An outlet is where a socket writes. Safe for concurrent use.
+type outlet interface {
+	// write writes a frame whole, behind those before it.
+	write(frame []byte) error
+	// close ends the connection behind last words, if there are any and the server
+	// takes them. Whoever reads or writes is woken by it. Idempotent.
+	close(words []byte)
 }
 
 // dialSocket connects and upgrades.
@@ -76,7 +85,10 @@ func dialSocket(ctx context.Context, url string) (*socket, error) {
 		ws.PutReader(early)
 	}
 	s := &socket{conn: conn, in: bufio.NewReaderSize(r, readBuffer)}
-	if err := s.out.open(conn); err != nil {
+	if early != nil { // into in, where take finds them
+		_, _ = s.in.Peek(1)
+	}
+	if s.out, err = newWriter(conn); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect: %w", err)
 	}
@@ -107,48 +119,46 @@ func (s *socket) write(frame []byte) error { return s.out.write(frame) }
 // *closedError.
 func (s *socket) read() ([]byte, error) {
 	for {
-		h, err := ws.ReadHeaderBuffer(s.in, s.scratch[:])
+		op, payload, err := s.next()
 		if err != nil {
 			return nil, err
 		}
-		if h.Masked || !h.Fin || h.Length > frameMax {
-			return nil, fmt.Errorf("frame that no server should send: %+v", h)
+		message, pong, err := heed(op, payload)
+		if pong != nil {
+			err = s.write(pong)
 		}
-		payload, err := s.payload(int(h.Length))
-		if err != nil {
-			return nil, err
-		}
-		var message []byte
-		if err := s.heed(h.OpCode, payload, func(p []byte) { message = p }); err != nil || message != nil {
+		if err != nil || message != nil {
 			return message, err
 		}
 	}
 }
 
-// heed handles a frame: each gets messages, pings are answered, and the end is an
-// error.
-func (s *socket) heed(op ws.OpCode, payload []byte, each func(payload []byte)) error {
-	switch op {
-	case ws.OpText, ws.OpBinary:
-		each(payload)
-	case ws.OpPing:
-		return s.control(ws.OpPong, payload)
-	case ws.OpClose:
-		code, reason := ws.ParseCloseFrameData(payload)
-		return &closedError{int(code), reason}
+// next returns the next frame, whose payload is good until the next call.
+func (s *socket) next() (ws.OpCode, []byte, error) {
+	h, err := ws.ReadHeaderBuffer(s.in, s.scratch[:])
+	if err != nil {
+		return 0, nil, err
 	}
-	return nil
+	if h.Masked || !h.Fin || h.Length > frameMax {
+		return 0, nil, fmt.Errorf("frame that no server should send: %+v", h)
+	}
+	payload, err := s.payload(int(h.Length))
+	return h.OpCode, payload, err
 }
 
-// readAll calls each for every message until the socket ends, and returns why.
-func (s *socket) readAll(each func(payload []byte)) error {
-	for {
-		payload, err := s.read()
-		if err != nil {
-			return err
-		}
-		each(payload)
+// heed says what a frame is: a message, a ping, or the end, which is an error. pong
+// is the frame that answers a ping.
+func heed(op ws.OpCode, payload []byte) (message, pong []byte, err error) {
+	switch op {
+	case ws.OpText, ws.OpBinary:
+		return payload, nil, nil
+	case ws.OpPing:
+		return nil, control(ws.OpPong, payload), nil
+	case ws.OpClose:
+		code, reason := ws.ParseCloseFrameData(payload)
+		return nil, nil, &closedError{int(code), reason}
 	}
+	return nil, nil, nil
 }
 
 func (s *socket) payload(n int) ([]byte, error) {
@@ -168,25 +178,26 @@ func (s *socket) payload(n int) ([]byte, error) {
 }
 
 // send makes and sends a text frame; for what is sent once.
-func (s *socket) send(payload []byte) error {
+func (s *socket) send(payload []byte) error { return s.write(textFrame(payload)) }
+
+// textFrame makes a client's text frame, in memory of its own.
+func textFrame(payload []byte) []byte {
 	var f clientFrame
-	return s.write(f.finish(append(f.begin(), payload...)))
+	return f.finish(append(f.begin(), payload...))
 }
 
-func (s *socket) control(op ws.OpCode, payload []byte) error {
-	f, err := ws.CompileFrame(ws.MaskFrameWith(ws.NewFrame(op, true, payload), [4]byte{}))
-	if err != nil {
-		return err
-	}
-	return s.write(f)
+// control makes a frame of a client that is no text.
+func control(op ws.OpCode, payload []byte) []byte {
+	return ws.MustCompileFrame(ws.MaskFrameWith(ws.NewFrame(op, true, payload), [4]byte{}))
 }
 
 // close says goodbye and closes the connection; a reader is woken by it.
 func (s *socket) close() {
-	// The server may be gone already: then there is nobody to say it to.
-	_ = s.control(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
-	s.conn.Close()
+	s.out.close(control(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, "")))
 }
+
+// hangUp closes the connection without a word; whoever reads or writes is woken.
+func (s *socket) hangUp() { s.out.close(nil) }
 
 // await reads until a frame of the given event, and for replies with the given
 // ref, arrives. Refusals are errors. Its frame shares memory with the socket.

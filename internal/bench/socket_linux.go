@@ -2,19 +2,17 @@ package bench
 
 import (
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"syscall"
 
-	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"github.com/chorale-rt/chorale/internal/nonblock"
 )
 
-// A writer writes to a connection, without telling the scheduler and without
-// garbage. Safe for concurrent use.
+// A writer is the outlet of a connection, which it writes to without telling the
+// scheduler and without garbage.
 type writer struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: TLS
@@ -25,14 +23,16 @@ type writer struct {
 	take   func(fd uintptr) bool
 }
 
-func (w *writer) open(conn net.Conn) (err error) {
-	w.conn, w.take = conn, w.some
+func newWriter(conn net.Conn) (w *writer, err error) {
+	w = &writer{conn: conn}
+	w.take = w.some
 	if c, ok := conn.(syscall.Conn); ok {
 		w.raw, err = c.SyscallConn()
 	}
-	return err
+	return w, err
 }
 
+// write implements outlet.
 func (w *writer) write(frame []byte) error {
 	if w.raw == nil {
 		_, err := w.conn.Write(frame)
@@ -61,51 +61,10 @@ func (w *writer) some(fd uintptr) bool {
 	return true
 }
 
-// drain calls each for every text or binary frame until the socket ends, and
-// returns why it did. A read that filled less than it could has emptied the
-// socket: package net would ask once more before it waits, one system call of two.
-func (s *socket) drain(each func(payload []byte)) error {
-	if s.out.raw == nil { // TLS
-		return s.readAll(each)
+// close implements outlet.
+func (w *writer) close(words []byte) {
+	if len(words) > 0 {
+		_ = w.write(words) // the server may be gone already: then there is nobody to say it to
 	}
-	// What the handshake or joining read already.
-	early, err := s.in.Peek(s.in.Buffered())
-	if err != nil {
-		return err
-	}
-	in := stream{buf: append(make([]byte, 0, readBuffer), early...)}
-	take := func(op ws.OpCode, payload []byte) error { return s.heed(op, payload, each) }
-	s.in = nil // thousands of buffers that nobody needs any more
-	ended := in.cut(len(early), take)
-	if ended != nil {
-		return ended
-	}
-	in.buf = in.buf[:cap(in.buf)]
-	// The waiting is done between two calls: an event that comes between a read and
-	// the wait ends the wait at once.
-	err = s.out.raw.Read(func(fd uintptr) bool {
-		for {
-			space := in.space()
-			n, err := nonblock.Read(int(fd), space)
-			switch {
-			case errors.Is(err, unix.EAGAIN):
-				return false
-			case errors.Is(err, unix.EINTR):
-				continue
-			case err != nil:
-				ended = err
-				return true
-			case n == 0:
-				ended = io.EOF
-				return true
-			}
-			if ended = in.cut(n, take); ended != nil {
-				return true
-			}
-			if n < len(space) {
-				return false
-			}
-		}
-	})
-	return errors.Join(ended, err)
+	w.conn.Close()
 }

@@ -4,19 +4,21 @@ package bench
 
 import "net"
 
-// A writer writes to a connection. Safe for concurrent use.
+// A writer is the outlet of a connection.
 type writer struct{ conn net.Conn }
 
-func (w *writer) open(conn net.Conn) error {
-	w.conn = conn
-	return nil
-}
+func newWriter(conn net.Conn) (*writer, error) { return &writer{conn}, nil }
 
+// write implements outlet.
 func (w *writer) write(frame []byte) error {
 	_, err := w.conn.Write(frame)
 	return err
 }
 
-// drain calls each for every text or binary frame until the socket ends, and
-// returns why it did.
-func (s *socket) drain(each func(payload []byte)) error { return s.readAll(each) }
+// close implements outlet.
+func (w *writer) close(words []byte) {
+	if len(words) > 0 {
+		_ = w.write(words) // the server may be gone already: then there is nobody to say it to
+	}
+	w.conn.Close()
+}

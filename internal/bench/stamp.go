@@ -33,13 +33,12 @@ func (s stamp) append(dst []byte) []byte {
 	return appendDigits(dst, uint64(s.seq), 9)
 }
 
-// findStamp reads the first stamp in a frame.
-func findStamp(frame []byte) (stamp, bool) {
-	at := bytes.Index(frame, []byte(stampMarker))
-	if at < 0 || len(frame) < at+stampLen {
+// stampOf reads the stamp at the front of text.
+func stampOf(text []byte) (stamp, bool) {
+	if len(text) < stampLen || string(text[:len(stampMarker)]) != stampMarker {
 		return stamp{}, false
 	}
-	text := frame[at+len(stampMarker):]
+	text = text[len(stampMarker):]
 	due, ok1 := digits(text[:atDigits])
 	writer, ok2 := digits(text[atDigits+1 : atDigits+6])
 	seq, ok3 := digits(text[atDigits+7 : atDigits+16])
@@ -49,15 +48,15 @@ func findStamp(frame []byte) (stamp, bool) {
 	return stamp{at: int64(due), writer: uint32(writer), seq: uint32(seq)}, true
 }
 
-// findOffset reads the first "offset" member of a frame: the entry's position.
-// Ephemeral messages and frames of the floor have none.
-func findOffset(frame []byte) (uint64, bool) {
-	const key = `"offset":`
-	at := bytes.Index(frame, []byte(key))
-	if at < 0 {
+// offsetKey is the member of a frame that has the entry's position.
+const offsetKey = `"offset":`
+
+// offsetOf reads the offset at the front of text.
+func offsetOf(text []byte) (uint64, bool) {
+	text, ok := bytes.CutPrefix(text, []byte(offsetKey))
+	if !ok {
 		return 0, false
 	}
-	text := frame[at+len(key):]
 	n := 0
 	for n < len(text) && n < atDigits && '0' <= text[n] && text[n] <= '9' {
 		n++

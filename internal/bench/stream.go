@@ -10,29 +10,29 @@ import (
 // A stream cuts what a socket receives into frames, wherever reads end. For one
 // goroutine.
 type stream struct {
-	buf  []byte // what was read
-	rest int    // how much of it, from its beginning, is a frame whose end did not come yet
+	rest []byte // a frame whose end did not come yet
 }
 
-// space is where the next read goes; it is never empty.
-func (s *stream) space() []byte {
-	if s.rest == len(s.buf) {
-		s.buf = append(s.buf, make([]byte, max(len(s.buf), readBuffer))...)
+// space puts the unfinished frame to the front of a buffer, which many streams may
+// share, and returns where the next read goes: half of the buffer at least, which
+// grows for that.
+func (s *stream) space(buf *[]byte) []byte {
+	if len(s.rest) > len(*buf)/2 {
+		*buf = make([]byte, 4*len(s.rest))
 	}
-	return s.buf[s.rest:]
+	return (*buf)[copy(*buf, s.rest):]
 }
 
-// cut calls each for every frame that is complete with n more bytes. Payloads are
-// good until it returns.
-func (s *stream) cut(n int, each func(op ws.OpCode, payload []byte) error) error {
-	data := s.buf[:s.rest+n]
+// cut calls each for every frame that is complete in data: the buffer of space, as
+// far as it was filled. Payloads are good until it returns.
+func (s *stream) cut(data []byte, each func(op ws.OpCode, payload []byte) error) error {
 	for {
 		op, payload, size, err := serverFrame(data)
 		if err != nil {
 			return err
 		}
 		if size == 0 {
-			s.rest = copy(s.buf, data)
+			s.rest = append(s.rest[:0], data...)
 			return nil
 		}
 		data = data[size:]
