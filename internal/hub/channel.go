@@ -15,7 +15,8 @@ type Channel struct {
 	hub   *Hub
 	name  protocol.Channel
 	topic string
-	refs  int // guarded by Hub.mu
+	log   string // the name in the engine
+	refs  int    // guarded by Hub.mu
 
 	opening sync.Mutex // held while the watch is started
 	stop    func()     // of the watch; nil until it runs
@@ -38,12 +39,11 @@ func (c *Channel) open(ctx context.Context) error {
 	if c.stop != nil {
 		return nil
 	}
-	log := c.name.Log()
-	_, stop, err := c.hub.eng.Watch(ctx, log, c.deliver)
+	_, stop, err := c.hub.eng.Watch(ctx, c.log, c.deliver)
 	if err != nil {
 		return err
 	}
-	leases, err := c.hub.eng.Leases(ctx, log)
+	leases, err := c.hub.eng.Leases(ctx, c.log)
 	if err != nil {
 		stop()
 		return err

@@ -69,7 +69,7 @@ func (h *Hub) acquire(name protocol.Channel) *Channel {
 	defer h.mu.Unlock()
 	ch := h.channels[name]
 	if ch == nil {
-		ch = &Channel{hub: h, name: name, topic: name.Topic()}
+		ch = &Channel{hub: h, name: name, topic: name.Topic(), log: name.Log()}
 		h.channels[name] = ch
 		h.metrics.ChannelsChanged(1)
 	}

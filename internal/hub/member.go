@@ -77,6 +77,9 @@ func (s Seen) has(h *heldFrame) bool {
 	return h.offset <= s.Messages
 }
 
+// Log is the channel's name in the engine, made once for all members.
+func (m *Member) Log() string { return m.channel.log }
+
 // PresenceState is the presence_state payload of the moment of joining; nil
 // when the member does not take part. It is forgotten by GoLive.
 func (m *Member) PresenceState() []byte {

@@ -33,6 +33,32 @@ func TestLimitAllocations(t *testing.T) {
 	}
 }
 
+func TestBroadcastAllocations(t *testing.T) {
+	w := newLimitedWorld(t, limit.Unlimited())
+	var out tally
+	var first *session.Session
+	for range 4 {
+		s := session.New(w.deps, &out, protocol.V2, token(t, "ada", time.Hour))
+		t.Cleanup(s.Close)
+		s.Receive(false, []byte(`["1","1","realtime:x","phx_join",{"config":`+noAck+`}]`))
+		if first == nil {
+			first = s
+		}
+	}
+	push := []byte(`["1","2","realtime:x","broadcast",` + hello + `]`)
+	const runs = 500
+	out = tally{}
+	got := testing.AllocsPerRun(runs, func() { first.Receive(false, push) })
+	if want := (runs + 1) * 3; out.frames != want {
+		t.Fatalf("%d frames, want %d", out.frames, want)
+	}
+	// Its parts, what is kept of it, and its one encoding for all members.
+	const budget = 11
+	if got > budget {
+		t.Errorf("%v allocations for a broadcast to three, of %d at most", got, budget)
+	}
+}
+
 func TestNoteAllocations(t *testing.T) {
 	var out tally
 	writer := noteTakers(t, &out)[0]

@@ -93,7 +93,7 @@ func systemPayload(extension, status, message, channel string) []byte {
 }
 
 func (s *Session) readPast(r *joinRequest) (past, *protocol.Error) {
-	log := r.sub.name.Log()
+	log := r.sub.member.Log()
 	head, err := s.deps.Engine.Head(s.ctx, log)
 	if err != nil {
 		return past{}, engineError(err)
@@ -261,7 +261,7 @@ func (s *Session) syncedPayload(r *joinRequest, p *past) ([]byte, error) {
 	if r.sub.client == "" {
 		return json.Marshal(payload)
 	}
-	last, outcomes, fault := s.deps.Collections.Client(s.ctx, r.sub.name.Log(), r.sub.client, r.sub.identity.Subject)
+	last, outcomes, fault := s.deps.Collections.Client(s.ctx, r.sub.member.Log(), r.sub.client, r.sub.identity.Subject)
 	if fault != nil {
 		return nil, fault
 	}

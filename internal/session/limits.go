@@ -60,11 +60,7 @@ func (s *Session) limited(f *protocol.Frame, sub *subscription, excess limit.Exc
 // after the question whether this one may write at all: who may not must not use
 // up what others may.
 func (s *Session) charge(sub *subscription, size int) limit.Excess {
-	log := sub.target.Channel // the same name, made before
-	if log == "" {
-		log = sub.name.Log()
-	}
-	return s.limits.Publish(sub.limits, log, 1, size)
+	return s.limits.Publish(sub.limits, sub.member.Log(), 1, size)
 }
 
 // limitFault is what a client is told of an excess.

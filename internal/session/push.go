@@ -79,7 +79,7 @@ func (s *Session) append(sub *subscription, b *protocol.Broadcast) (engine.Recei
 		kind, data = engine.KindBinary, engine.JoinBinary(b.Event, b.Binary)
 	}
 	if b.Pushed.Ephemeral {
-		return engine.Receipt{}, b.Pushed.ID, s.deps.Engine.Send(s.ctx, sub.name.Log(), engine.Entry{
+		return engine.Receipt{}, b.Pushed.ID, s.deps.Engine.Send(s.ctx, sub.member.Log(), engine.Entry{
 			Kind: kind, ID: b.Pushed.ID, Origin: sub.origin, Data: data, Time: s.deps.Now().UnixMilli(),
 		})
 	}
@@ -100,7 +100,7 @@ func (s *Session) append(sub *subscription, b *protocol.Broadcast) (engine.Recei
 	} else {
 		s.gather(sub)
 	}
-	receipt, err := s.deps.Engine.Append(s.ctx, sub.name.Log(), write)
+	receipt, err := s.deps.Engine.Append(s.ctx, sub.member.Log(), write)
 	return receipt, id, err
 }
 
@@ -230,7 +230,7 @@ func (s *Session) untrack(sub *subscription) error {
 		return nil
 	}
 	// The session may be ending: its own context would give this up.
-	err := s.deps.Engine.DropLease(detached(s.ctx), sub.name.Log(), sub.origin)
+	err := s.deps.Engine.DropLease(detached(s.ctx), sub.member.Log(), sub.origin)
 	if err == nil {
 		sub.shown = nil
 	}

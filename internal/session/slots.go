@@ -50,7 +50,7 @@ func (s *Session) show(sub *subscription, p pendingPresence) error {
 // putPresence puts a member's lease. The session may end meanwhile, and must not
 // give this up: only what is known to be put is withdrawn when it ends (P3).
 func (s *Session) putPresence(sub *subscription, p pendingPresence) error {
-	if err := s.deps.Engine.PutLease(detached(s.ctx), sub.name.Log(), sub.origin, p.value); err != nil {
+	if err := s.deps.Engine.PutLease(detached(s.ctx), sub.member.Log(), sub.origin, p.value); err != nil {
 		return err
 	}
 	sub.shown.meta, sub.shown.ref = p.meta, p.ref
