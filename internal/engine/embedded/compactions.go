@@ -14,7 +14,7 @@ const askAgain = 100 * time.Millisecond
 // compactions says when Pebble may run a compaction: as many at once as Pebble
 // itself allows. Its own scheduler (pebble.ConcurrencyLimitScheduler) does the same
 // and asks ten times a second whether something waits, also when nothing has
-// happened for hours: that was two thirds of what a server cost to whom nobody
+// happened for hours: that was three quarters of what a server cost to whom nobody
 // speaks. This one asks only while a compaction waits.
 //
 // Its lock comes behind the database's. What calls the database that takes locks

@@ -73,6 +73,9 @@ type walFile struct {
 	ahead   int            // bytes written since the last sync ahead began
 	syncing atomic.Bool    // one is under way
 	beside  sync.WaitGroup // it
+
+	mu     sync.Mutex // one fsync at a time; guards the following
+	broken error      // of the first that failed: the next may say that all is well (fsync(2))
 }
 
 func (f *walFile) Write(p []byte) (n int, err error) {
@@ -101,7 +104,7 @@ func (f *walFile) syncAhead(n int) {
 	f.ahead = 0
 	f.beside.Go(func() {
 		defer f.syncing.Store(false)
-		_ = f.note(f.File.SyncData()) // whoever is told fails the store
+		_ = f.syncData() // whoever asks next is told
 	})
 }
 
@@ -149,11 +152,22 @@ func (f *walFile) SyncData() error {
 }
 
 func (f *walFile) sync() error {
-	if err := f.note(f.File.SyncData()); err != nil {
+	if err := f.syncData(); err != nil {
 		return err
 	}
 	f.unsynced, f.ahead = false, 0
 	return nil
+}
+
+// syncData syncs what was written before. The kernel tells of a failure once, and
+// takes what it could not write for written: nobody may rely on the file after it.
+func (f *walFile) syncData() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken == nil {
+		f.broken = f.note(f.File.SyncData())
+	}
+	return f.broken
 }
 
 func (f *walFile) SyncTo(length int64) (bool, error) {

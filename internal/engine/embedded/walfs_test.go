@@ -134,13 +134,19 @@ func TestSyncAhead(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("the store is told when one fails", func(t *testing.T) {
+	t.Run("when one fails the store is told, and nobody is that the next went well", func(t *testing.T) {
 		f, counted, told := open(t, aheadEvery)
 		<-counted.begun
+		f.fs.disk.Add(1) // a commit that must survive power loss
+		synced := make(chan error)
+		go func() { synced <- f.SyncData() }()
 		counted.may <- syscall.EIO
 		close(counted.may)
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
+		if err := <-synced; !errors.Is(err, syscall.EIO) {
+			t.Errorf("the commit is told %v", err)
+		}
+		if err := f.Close(); !errors.Is(err, syscall.EIO) {
+			t.Errorf("closed: %v", err)
 		}
 		if len(*told) != 1 || !errors.Is((*told)[0], syscall.EIO) {
 			t.Errorf("told of %v", *told)
