@@ -19,25 +19,10 @@ type detached struct {
 	released bool         // fd is somebody else's now
 }
 
-// detach takes the descriptor away from a connection, which is closed by it. It is
-// false, and the connection as it was, when it has none of its own.
+// detach takes the descriptor away from a connection, see nonblock.Detach.
 func detach(conn net.Conn) (*detached, bool) {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return nil, false
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil, false
-	}
-	d := &detached{}
-	var failed error
-	err = raw.Control(func(old uintptr) { d.fd, failed = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
-	if err != nil || failed != nil {
-		return nil, false
-	}
-	_ = conn.Close() // the connection goes on under the other descriptor
-	return d, true
+	fd, ok := nonblock.Detach(conn)
+	return &detached{fd: fd}, ok
 }
 
 // write implements outlet. Who has to wait for the server does that in the kernel:

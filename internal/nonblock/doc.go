@@ -9,7 +9,7 @@
 // call takes some tens of microseconds, as a write within one machine does, the
 // monitor gives the processor to a third one, for which the caller then waits. On
 // Linux the scheduler is not told; ADR 0022 has the figures. Other systems do not
-// allow it: there the calls are unix's.
+// allow it: there the calls are unix's. [Detach] gets a connection's descriptor for them.
 //
 // # What a caller must know
 //

@@ -173,25 +173,8 @@ func (s *Server) openPoller() *poller {
 	return p
 }
 
-// detach takes the descriptor away from a conn, which is closed by it. It is
-// false, and the conn as it was, when it has none of its own.
-func detach(conn net.Conn) (fd int, ok bool) {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return 0, false
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return 0, false
-	}
-	var dupErr error
-	err = raw.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
-	if err != nil || dupErr != nil {
-		return 0, false
-	}
-	_ = conn.Close() // the connection goes on under the other descriptor
-	return fd, true
-}
+// detach takes the descriptor away from a conn, see nonblock.Detach.
+func detach(conn net.Conn) (fd int, ok bool) { return nonblock.Detach(conn) }
 
 // polled is a socket that the poller waits for. When there is something to do
 // for it one goroutine of the poller's does that.

@@ -6,7 +6,6 @@ import (
 	"net"
 
 	"github.com/chorale-rt/chorale/internal/limit"
-	"github.com/chorale-rt/chorale/protocol"
 )
 
 // poller is not there on this system: each socket has a goroutine.
@@ -18,4 +17,4 @@ func (p *poller) close() {}
 
 func detach(net.Conn) (fd int, ok bool) { return 0, false }
 
-func (s *Server) servePolled(int, protocol.Version, string, limit.Ticket) {}
+func (s *Server) servePolled(int, *handshake, limit.Ticket) {}

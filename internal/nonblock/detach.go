@@ -1,0 +1,31 @@
+//go:build unix
+
+package nonblock
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// Detach takes the descriptor away from a conn, which is closed by it: the
+// connection goes on under the descriptor, in non-blocking mode, and Go's poller is
+// not told of it. It is false, and the conn as it was, when that has none of its own
+// (TLS). The caller closes the descriptor.
+func Detach(conn net.Conn) (fd int, ok bool) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return 0, false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var failed error
+	err = raw.Control(func(old uintptr) { fd, failed = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	if err != nil || failed != nil {
+		return 0, false
+	}
+	_ = conn.Close() // the connection goes on under the other descriptor
+	return fd, true
+}
