@@ -59,7 +59,8 @@ export const talk = [
       assert.equal(first.event, "json"); // and not the bytes before it
     },
     async run(cell) {
-      const from = (await cell.party()).channel(cell.name());
+      // Acknowledged, because two ways to the server have no order between them: what goes over HTTP could come first.
+      const from = (await cell.party()).channel(cell.name(), { broadcast: { ack: true } });
       // A member without `self` does not get what it sends, so that stock phoenix may send what it cannot read.
       const listeners = cell.client.family === "phoenix" ? [cell.reference()] : [cell.party(), cell.reference()];
       const seats = (await Promise.all(listeners)).map((party) => party.channel(cell.name()));
