@@ -124,6 +124,7 @@ func (lp *loop) run() {
 	events := make([]unix.EpollEvent, 128)
 	ready := make([]*inlet, len(events))
 	_ = lp.raw.Read(func(uintptr) bool { // ends with the file
+		lp.pacer.work()
 		for !lp.closing.Load() {
 			n, err := nonblock.Events(lp.queue, events)
 			if errors.Is(err, unix.EINTR) {
@@ -138,7 +139,7 @@ func (lp *loop) run() {
 				}
 			}
 			if n < len(events) {
-				return false
+				return lp.pacer.rest() != nil // a timer that cannot be set ends it all
 			}
 			runtime.Gosched()
 		}

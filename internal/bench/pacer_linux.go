@@ -12,16 +12,17 @@ import (
 
 // A pacer sleeps with the precision of the kernel's timers. The runtime's own
 // timers wake an idle process through epoll, in whole milliseconds: ten times the
-// latencies that are measured here. Its loop rings: when the timer's event comes,
-// and before that when it sees that the time is, because a loop that always has
-// something to read hears of the timer late. For one goroutine that sleeps.
+// latencies that are measured here. Its loop rings: when it sees that the time is,
+// and when the timer's event comes, which is set only while the loop rests. One that
+// always has something to read would hear of it late, and on a virtual machine each
+// setting asks the host. For one goroutine that sleeps.
 type pacer struct {
 	now   func() int64
 	timer int // its descriptor
 
-	spec unix.ItimerSpec // what the timer is set to; here, so that no sleep makes garbage
-	due  atomic.Int64    // when the one who sleeps is to be woken, or never
-	rung chan struct{}   // holds at most one: of the sleep whose due was taken
+	due     atomic.Int64  // when the one who sleeps is to be woken, or never
+	resting atomic.Bool   // the loop waits for events, and looks at no clock
+	rung    chan struct{} // holds at most one: of the sleep whose due was taken
 }
 
 const never = math.MaxInt64
@@ -47,10 +48,11 @@ func (p *pacer) sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 	due := p.now() + int64(d)
-	p.due.Store(due)
-	// What a timer tells does not have to be read: it tells anew when it is set anew.
-	p.spec.Value = unix.NsecToTimespec(int64(d))
-	err := setTimer(p.timer, &p.spec)
+	p.due.Store(due) // before the look at the loop, which rests before it looks here
+	var err error
+	if p.resting.Load() {
+		err = p.set(int64(d))
+	}
 	if err == nil {
 		select {
 		case <-p.rung:
@@ -64,6 +66,24 @@ func (p *pacer) sleep(ctx context.Context, d time.Duration) error {
 	}
 	return fmt.Errorf("sleep: %w", err)
 }
+
+// set lets the timer tell its loop in so many nanoseconds. What it tells does not have
+// to be read: it tells anew when it is set anew.
+func (p *pacer) set(in int64) error {
+	return setTimer(p.timer, unix.ItimerSpec{Value: unix.NsecToTimespec(max(in, 1))}) // 0 would unset it
+}
+
+// rest is called by the loop before it waits for events.
+func (p *pacer) rest() error {
+	p.resting.Store(true)
+	if due := p.due.Load(); due != never {
+		return p.set(due - p.now())
+	}
+	return nil
+}
+
+// work is called by the loop when it has events again.
+func (p *pacer) work() { p.resting.Store(false) }
 
 // ring wakes the one who sleeps if it is time, and says whether it was. For the loop.
 func (p *pacer) ring(now int64) bool {

@@ -20,8 +20,8 @@ func epollWait(epoll int, events []unix.EpollEvent) (int, error) {
 }
 
 // setTimer sets a timer, likewise: it takes no longer than asking for the time.
-func setTimer(timer int, spec *unix.ItimerSpec) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(timer), 0, uintptr(unsafe.Pointer(spec)), 0, 0, 0)
+func setTimer(timer int, spec unix.ItimerSpec) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(timer), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
 	if errno != 0 {
 		return errno
 	}
