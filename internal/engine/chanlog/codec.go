@@ -40,25 +40,56 @@ func AppendEntry(dst []byte, r *Record) []byte {
 	return append(dst, r.Data...)
 }
 
-// DecodeEntry reads what AppendEntry wrote; the record owns its bytes.
-func DecodeEntry(offset uint64, b []byte) (*Record, error) {
+// maxEncoded is what AppendEntry appends at most, in bytes.
+func maxEncoded(r *Record) int {
+	return 3 + 4*binary.MaxVarintLen64 + len(r.ID) + len(r.Origin) + len(r.Data)
+}
+
+// An encoded is what AppendEntry wrote, taken apart, with its memory.
+type encoded struct {
+	keyed            bool
+	kind             engine.Kind
+	time, until      int64
+	id, origin, data []byte
+}
+
+func takeApart(b []byte) (e encoded, err error) {
 	d := NewDecoder(b)
 	version, flags, kind := d.Byte(), d.Byte(), d.Byte()
-	r := &Record{Keyed: flags&flagKeyed != 0}
-	r.Offset, r.Prev, r.Kind = offset, offset-1, engine.Kind(kind)
-	r.Time = d.Varint()
+	e.keyed, e.kind = flags&flagKeyed != 0, engine.Kind(kind)
+	e.time = d.Varint()
 	if flags&flagUntil != 0 {
-		r.Until = d.Varint()
+		e.until = d.Varint()
 	}
-	r.ID, r.Origin = d.Text(), d.Text()
-	if err := d.End(version, "entry"); err != nil {
+	e.id, e.origin, e.data = d.Bytes(), d.Bytes(), d.b
+	return e, d.End(version, "entry")
+}
+
+// entry is the entry at an offset; its data has the memory of what was taken apart.
+func (e *encoded) entry(offset uint64) engine.Entry {
+	return engine.Entry{
+		Offset: offset, Prev: offset - 1, Time: e.time, Kind: e.kind,
+		ID: string(e.id), Origin: string(e.origin), Data: e.data[:len(e.data):len(e.data)],
+	}
+}
+
+func (e *encoded) record(offset uint64) *Record {
+	return &Record{Entry: e.entry(offset), Keyed: e.keyed, Until: e.until}
+}
+
+func (e *encoded) size() int { return Overhead + len(e.data) + len(e.id) + len(e.origin) }
+
+// DecodeEntry reads what AppendEntry wrote; the record owns its bytes.
+func DecodeEntry(offset uint64, b []byte) (*Record, error) {
+	e, err := takeApart(b)
+	if err != nil {
 		return nil, err
 	}
 	if offset == 0 {
 		return nil, fmt.Errorf("entry: offset 0: %w", ErrCorrupt)
 	}
-	r.Data = append([]byte(nil), d.b...)
-	return r, nil
+	e.data = append([]byte(nil), e.data...)
+	return e.record(offset), nil
 }
 
 // EntryTimes reads of an encoded entry only what says whether it is to be

@@ -10,8 +10,11 @@
 // engine whose commit failed takes the decisions back with Log.Rollback.
 //
 // Times are Unix ms, and given by the caller. Nothing here is safe for
-// concurrent use; but records and values are immutable once they were sequenced,
-// so that readers may share them.
+// concurrent use; but records and values are immutable once they were sequenced, and
+// so are the bytes of what is kept, so that readers may share them.
+//
+// What is kept is encoded, in pages without pointers (Tail): the garbage collector
+// has nothing to do with it (docs/adr/0024).
 //
 // The package also encodes records and values: with a version, as both stores
 // have them.

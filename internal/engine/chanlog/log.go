@@ -18,8 +18,8 @@ type Log struct {
 	Retention engine.Retention // of the newest append
 	Appended  int64            // time of the newest append
 
-	Sequenced uint64            // newest offset given away
-	ids       map[string]uint64 // offsets of sequenced or kept entries that have an ID
+	Sequenced uint64 // newest offset given away
+	ids       ids
 
 	Head          uint64 // newest published offset
 	Tail          Tail
@@ -36,7 +36,8 @@ type Log struct {
 
 // Keeper deletes where it is stored what a log has forgotten.
 type Keeper interface {
-	RecordLost(*Record)
+	// RecordLost is told the size that the record was counted with.
+	RecordLost(offset uint64, size int)
 	TombstoneLost(*Value)
 }
 
@@ -96,7 +97,7 @@ type SlotPut struct {
 // Tombstones set at or before tombstonesBefore count as never set.
 func (l *Log) Sequence(a *Append, w *engine.Write, now, tombstonesBefore int64) bool {
 	l.Expire(now)
-	if off, ok := l.ids[w.ID]; ok && w.ID != "" {
+	if off, ok := l.offsetOf(w.ID); ok {
 		a.Receipt = engine.Receipt{Position: engine.Position{Epoch: l.Epoch, Offset: off}, Duplicate: true}
 		return false
 	}
@@ -114,21 +115,45 @@ func (l *Log) Sequence(a *Append, w *engine.Write, now, tombstonesBefore int64) 
 	}
 	l.Sequenced++
 	a.Receipt.Position = engine.Position{Epoch: l.Epoch, Offset: l.Sequenced}
-	l.identify(a.Record)
+	if w.ID != "" {
+		l.ids.begin(w.ID, l.Sequenced)
+	}
 	l.sequencePuts(a, w.Puts)
 	l.Retention = WithDefaults(w.Retention)
 	l.Appended = now
 	return true
 }
 
-func (l *Log) identify(r *Record) {
-	if r.ID == "" {
-		return
+// offsetOf returns the offset of the sequenced or kept entry that has an ID.
+func (l *Log) offsetOf(id string) (uint64, bool) {
+	if id == "" {
+		return 0, false
 	}
-	if l.ids == nil {
-		l.ids = make(map[string]uint64)
+	return l.ids.find(id, l.hasID)
+}
+
+// hasID says whether a kept entry has an ID.
+func (l *Log) hasID(off uint64, id string) bool {
+	if l.Tail.Len() > 0 && off >= l.Tail.First() {
+		e := l.Tail.at(int(off - l.Tail.First()))
+		return string(e.id) == id
 	}
-	l.ids[r.ID] = r.Offset
+	aside := l.Kept.after(off - 1)
+	return len(aside) > 0 && aside[0].Offset == off && aside[0].ID == id
+}
+
+// keep adds a record to the tail.
+func (l *Log) keep(r *Record) {
+	l.Tail.push(r)
+	l.count(r)
+}
+
+// count notes a record that was added.
+func (l *Log) count(r *Record) {
+	l.Held += r.Size()
+	if r.ID != "" {
+		l.ids.keep(r.ID, r.Offset, l.hasID)
+	}
 }
 
 func (l *Log) sequencePuts(a *Append, puts []engine.Put) {
@@ -166,8 +191,7 @@ func (l *Log) check(conditions []engine.Condition, tombstonesBefore int64) error
 func (l *Log) Publish(a *Append) {
 	r := a.Record
 	l.Head = r.Offset
-	l.Tail.push(r)
-	l.Held += r.Size()
+	l.keep(r)
 	for i := range a.Puts {
 		l.setValue(a.Puts[i].slot, &a.Puts[i].Value)
 	}
@@ -184,27 +208,31 @@ func (l *Log) setValue(s *slot, v *Value) {
 // and lets those that are to stay longer stay aside.
 func (l *Log) Expire(now int64) {
 	for l.Tail.exceeds(l.Retention, now) {
-		if r := l.Tail.drop(); r.Until > now {
-			l.Kept.push(r)
+		if off, e := l.Tail.drop(); e.until > now {
+			l.Kept.push(e.record(off))
 		} else {
-			l.lose(r)
+			l.lose(off, &e)
 		}
 	}
-	l.Kept.expire(now, l.lose)
+	l.Kept.expire(now, l.loseRecord)
 }
 
 // lose notes that an entry is gone.
-func (l *Log) lose(r *Record) {
-	l.Held -= r.Size()
-	if !r.Keyed && r.Offset > l.LostUnkeyed {
-		l.LostUnkeyed = r.Offset
+func (l *Log) lose(off uint64, e *encoded) {
+	l.Held -= e.size()
+	if !e.keyed && off > l.LostUnkeyed {
+		l.LostUnkeyed = off
 	}
-	if r.ID != "" && l.ids[r.ID] == r.Offset {
-		delete(l.ids, r.ID)
+	if len(e.id) > 0 {
+		l.ids.lose(e.id, off)
 	}
 	if l.Keeper != nil {
-		l.Keeper.RecordLost(r)
+		l.Keeper.RecordLost(off, e.size())
 	}
+}
+
+func (l *Log) loseRecord(r *Record) {
+	l.lose(r.Offset, &encoded{keyed: r.Keyed, id: []byte(r.ID), origin: []byte(r.Origin), data: r.Data})
 }
 
 // ForgetTombstones drops the tombstones that were set at or before the given
@@ -252,7 +280,7 @@ func (l *Log) FirstKept() uint64 {
 	if l.Tail.Len() == 0 {
 		return l.Head + 1
 	}
-	return l.Tail.Oldest().Offset
+	return l.Tail.First()
 }
 
 // HoldsNothing says whether the log is as good as new, but for its position.
@@ -278,11 +306,10 @@ func (l *Log) RestoreRecord(r *Record, aside bool) {
 	l.Appended = max(l.Appended, r.Time)
 	if aside {
 		l.Kept.push(r)
+		l.count(r)
 	} else {
-		l.Tail.push(r)
+		l.keep(r)
 	}
-	l.Held += r.Size()
-	l.identify(r)
 }
 
 // RestoreValue sets a value.

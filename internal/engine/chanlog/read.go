@@ -17,29 +17,29 @@ func (l *Log) Read(after engine.Position, limit int) ([]engine.Entry, error) {
 	case after.Offset < l.LostUnkeyed:
 		return nil, engine.ErrTruncated
 	}
-	aside, records := l.Kept.after(after.Offset), l.Tail.After(after.Offset)
-	out := make([]engine.Entry, 0, min(limit, len(aside)+len(records)))
+	aside, from := l.Kept.after(after.Offset), l.Tail.index(after.Offset+1)
+	out := make([]engine.Entry, 0, min(limit, len(aside)+l.Tail.Len()-from))
 	for _, r := range aside[:min(limit, len(aside))] {
 		out = append(out, r.Entry)
 	}
-	for _, r := range records[:min(limit-len(out), len(records))] {
-		out = append(out, r.Entry)
-	}
-	return out, nil
+	return l.Tail.entries(out, from, limit-len(out)), nil
 }
 
 // Since answers engine.Engine.Since. The clock may have been set back between
 // two entries, so each one's time counts.
 func (l *Log) Since(unixMs int64, limit int) []engine.Entry {
 	var out []engine.Entry
-	for _, records := range [][]*Record{l.Tail.Records(), l.Kept.records} {
-		for _, r := range slices.Backward(records) {
-			if len(out) == limit {
-				break
-			}
-			if r.Time >= unixMs {
-				out = append(out, r.Entry)
-			}
+	for i := l.Tail.Len() - 1; i >= 0 && len(out) < limit; i-- {
+		if l.Tail.rows[l.Tail.start+i].time >= unixMs {
+			out = l.Tail.entries(out, i, 1)
+		}
+	}
+	for _, r := range slices.Backward(l.Kept.records) {
+		if len(out) == limit {
+			break
+		}
+		if r.Time >= unixMs {
+			out = append(out, r.Entry)
 		}
 	}
 	slices.Reverse(out)

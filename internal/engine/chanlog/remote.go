@@ -10,8 +10,8 @@ import "github.com/chorale-rt/chorale/internal/engine"
 func (l *Log) Rollback(appends []*Append) {
 	for i := len(appends) - 1; i >= 0; i-- {
 		a := appends[i]
-		if r := a.Record; r != nil && r.ID != "" && l.ids[r.ID] == r.Offset {
-			delete(l.ids, r.ID)
+		if r := a.Record; r != nil {
+			l.ids.cancel(r.ID, r.Offset)
 		}
 		for j := range a.Puts {
 			l.Values.withdraw(a.Puts[j].slot)
@@ -26,9 +26,7 @@ func (l *Log) Rollback(appends []*Append) {
 // sequenced and unpublished.
 func (l *Log) Apply(r *Record, values []*Value, now int64) {
 	l.Sequenced, l.Head, l.Appended = r.Offset, r.Offset, r.Time
-	l.identify(r)
-	l.Tail.push(r)
-	l.Held += r.Size()
+	l.keep(r)
 	for _, v := range values {
 		l.RestoreValue(v)
 	}

@@ -57,9 +57,9 @@ func (c *channel) sequence(o *op, w *engine.Write, now, tombstonesBefore int64) 
 }
 
 // RecordLost implements chanlog.Keeper.
-func (c *channel) RecordLost(r *chanlog.Record) {
-	if c.onDisk && r.Offset < c.diskFirst { // no later deletion of a range covers it
-		c.diskLost = append(c.diskLost, r.Offset)
+func (c *channel) RecordLost(offset uint64, _ int) {
+	if c.onDisk && offset < c.diskFirst { // no later deletion of a range covers it
+		c.diskLost = append(c.diskLost, offset)
 		c.headerStale = true
 	}
 }
@@ -97,7 +97,7 @@ func (c *channel) lossy() bool { return !c.onDisk && c.Head > 0 }
 
 // kept returns everything that is kept, oldest first.
 func (c *channel) kept() []*chanlog.Record {
-	return append(slices.Clone(c.Kept.Records()), c.Tail.Records()...)
+	return slices.Concat(c.Kept.Records(), c.Tail.After(0))
 }
 
 // header is what is to be stored of the channel now.

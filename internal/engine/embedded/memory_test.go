@@ -36,7 +36,7 @@ func checkSum(t *testing.T, e *Engine) {
 		for name, c := range s.channels {
 			s.account(c.Uncounted())
 			held := chanlog.LogCost + len(name)
-			for _, r := range slices.Concat(c.Tail.Records(), c.Kept.Records()) {
+			for _, r := range c.kept() {
 				held += r.Size()
 			}
 			for _, v := range c.Values.Snapshot() {

@@ -72,7 +72,7 @@ func newChannel(s *shard, name string) *channel {
 }
 
 // RecordLost implements chanlog.Keeper.
-func (c *channel) RecordLost(r *chanlog.Record) { c.size.lost += r.Size() }
+func (c *channel) RecordLost(_ uint64, size int) { c.size.lost += size }
 
 // TombstoneLost implements chanlog.Keeper.
 func (c *channel) TombstoneLost(v *chanlog.Value) { c.size.lost += v.Size() }

@@ -143,7 +143,7 @@ func encodeBase(l *chanlog.Log, epoch string, upTo uint64) []byte {
 	}
 	w.body = binary.AppendVarint(w.body, l.Appended)
 	w.body = appendRetention(w.body, l.Retention)
-	for _, records := range [][]*chanlog.Record{l.Kept.Records(), l.Tail.Records()} {
+	for _, records := range [][]*chanlog.Record{l.Kept.Records(), l.Tail.After(0)} {
 		w.body = binary.AppendUvarint(w.body, uint64(len(records)))
 		for _, r := range records {
 			w.body = binary.AppendUvarint(w.body, r.Offset)
@@ -195,7 +195,7 @@ func decodeRecords(d *chanlog.Decoder, l *chanlog.Log, aside bool) error {
 		if err != nil {
 			return err
 		}
-		if t := &l.Tail; !aside && t.Len() > 0 && r.Offset != t.Oldest().Offset+uint64(t.Len()) {
+		if t := &l.Tail; !aside && t.Len() > 0 && r.Offset != t.First()+uint64(t.Len()) {
 			return fmt.Errorf("base with entry %d out of place: %w", r.Offset, chanlog.ErrCorrupt)
 		}
 		l.RestoreRecord(r, aside)
