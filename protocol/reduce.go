@@ -27,7 +27,7 @@ func Reduce(rec *Record, m *Mutation, stamp Stamp, now int64, by string) (next *
 			change.Status = StatusExists
 			return next, change
 		}
-		merged := newMerge(&Record{ID: m.Record, CreatedBy: by, CreatedAt: now}, stamp, &change)
+		merged := newMerge(&Record{ID: m.Record, CreatedBy: by, CreatedAt: now}, m.parts(), stamp, &change)
 		merged.takeWhole(m)
 		next = merged.next
 	case OpPatch:
@@ -35,7 +35,7 @@ func Reduce(rec *Record, m *Mutation, stamp Stamp, now int64, by string) (next *
 			change.Status = StatusGone
 			return next, change
 		}
-		merged := newMerge(rec, stamp, &change)
+		merged := newMerge(rec, m.parts(), stamp, &change)
 		merged.take(m)
 		if change.Status = merged.status(); change.Status != StatusApplied {
 			return next, withoutContent(change)
@@ -58,7 +58,7 @@ func Reduce(rec *Record, m *Mutation, stamp Stamp, now int64, by string) (next *
 			change.Status = StatusSuperseded
 			return next, change
 		}
-		merged := newMerge(rec, stamp, &change)
+		merged := newMerge(rec, m.parts(), stamp, &change)
 		merged.takeWhole(m)
 		merged.next.Deleted = ""
 		next = merged.next
@@ -81,13 +81,31 @@ type merge struct {
 	change *Change
 }
 
-// newMerge copies the record and its maps. Slices and inner maps stay shared
-// until takeSet replaces them.
-func newMerge(rec *Record, stamp Stamp, change *Change) merge {
+// parts are those of a record that a mutation or a change touches.
+type parts struct{ fields, sets, counters bool }
+
+func (m *Mutation) parts() parts {
+	return parts{len(m.Fields) > 0, len(m.Sets) > 0, len(m.Counters) > 0}
+}
+
+func (c *Change) parts() parts {
+	return parts{len(c.Fields) > 0, len(c.Sets) > 0, len(c.Counters) > 0}
+}
+
+// newMerge copies the record and the maps that are touched. Everything else stays
+// shared, and so do slices and inner maps until takeSet replaces them.
+func newMerge(rec *Record, touched parts, stamp Stamp, change *Change) merge {
 	next := *rec
-	next.Fields, next.Stamps = orMake(maps.Clone(rec.Fields)), orMake(maps.Clone(rec.Stamps))
-	next.Sets, next.SetStamps = maps.Clone(rec.Sets), maps.Clone(rec.SetStamps)
-	next.Counters = maps.Clone(rec.Counters)
+	if touched.fields {
+		next.Fields, next.Stamps = maps.Clone(next.Fields), maps.Clone(next.Stamps)
+	}
+	next.Fields, next.Stamps = orMake(next.Fields), orMake(next.Stamps)
+	if touched.sets {
+		next.Sets, next.SetStamps = maps.Clone(next.Sets), maps.Clone(next.SetStamps)
+	}
+	if touched.counters {
+		next.Counters = maps.Clone(next.Counters)
+	}
 	return merge{next: &next, stamp: stamp, change: change}
 }
 
@@ -225,7 +243,7 @@ func (c *Change) Apply(rec *Record) *Record {
 		next.Deleted = c.Stamp
 		return &next
 	}
-	merged := newMerge(&next, c.Stamp, new(Change))
+	merged := newMerge(&next, c.parts(), c.Stamp, new(Change))
 	for name, value := range c.Fields {
 		merged.next.Fields[name], merged.next.Stamps[name] = value, c.Stamp
 	}

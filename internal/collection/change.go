@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -111,17 +112,16 @@ func appendContent(b []byte, c *protocol.Change) []byte {
 	return b
 }
 
-// EncodeChange makes the JSON of protocol.Change, as the wire carries it, of a
+// AppendChange appends the JSON of protocol.Change, as the wire carries it, of a
 // logged entry of engine.KindChange: it puts the entry's offset in, and decodes
-// nothing. The result is new and may be shared. It is nil for an entry that no
-// Store has written.
-func EncodeChange(entry *engine.Entry) []byte {
+// nothing. It appends nothing for an entry that no Store has written.
+func AppendChange(out []byte, entry *engine.Entry) []byte {
 	head, err := parseHead(entry.Data)
 	if err != nil {
-		return nil
+		return out
 	}
 	const room = len(`{"offset":`) + len(`{"version":`) + 2*len("18446744073709551615,")
-	out := make([]byte, 0, len(head.body)+room)
+	out = slices.Grow(out, len(head.body)+room)
 	out = append(out, `{"offset":`...)
 	out = strconv.AppendUint(out, entry.Offset, 10)
 	out = append(out, ',')

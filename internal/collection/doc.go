@@ -44,7 +44,7 @@
 //	uvarint   where in the JSON the version of its "state" belongs; 0: nowhere
 //	JSON      to the end
 //
-// [ChangeHead] reads the header, [EncodeChange] makes the wire's form. Both
+// [ChangeHead] reads the header, [AppendChange] makes the wire's form. Both
 // copy bytes and decode nothing.
 //
 // # Concurrency

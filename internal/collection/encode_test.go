@@ -89,7 +89,7 @@ func TestEncode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sameJSON(t, EncodeChange(&engine.Entry{Offset: change.Offset, Data: data}), want)
+			sameJSON(t, AppendChange(nil, &engine.Entry{Offset: change.Offset, Data: data}), want)
 			collection, client, applied := ChangeHead(data)
 			if collection != change.Collection || client != change.Client || applied != (change.Status == protocol.StatusApplied) {
 				t.Fatalf("head %q %q %v of %+v", collection, client, applied, change)

@@ -84,7 +84,7 @@ func FuzzChangeHead(f *testing.F) {
 	f.Add([]byte{changeLayout, 0, 0, 0, 0, '{', '}'})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		collection, client, _ := ChangeHead(data)
-		wire := EncodeChange(&engine.Entry{Offset: 1 << 63, Data: data})
+		wire := AppendChange(nil, &engine.Entry{Offset: 1 << 63, Data: data})
 		if wire == nil && (collection != "" || client != "") {
 			t.Fatal("a head without a change")
 		}

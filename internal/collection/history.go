@@ -33,7 +33,7 @@ func (s *Store) History(ctx context.Context, channel, collection, record string,
 		if !ok {
 			continue
 		}
-		change := EncodeChange(&entries[i])
+		change := AppendChange(nil, &entries[i])
 		if size += len(change); len(changes) == limit || (size > maxBytes && len(changes) > 0) {
 			break
 		}

@@ -92,7 +92,7 @@ func (d *desk) changes() []protocol.Change {
 	}
 	list := make([]protocol.Change, len(entries))
 	for i := range entries {
-		if err := json.Unmarshal(EncodeChange(&entries[i]), &list[i]); err != nil {
+		if err := json.Unmarshal(AppendChange(nil, &entries[i]), &list[i]); err != nil {
 			d.tb.Fatalf("change at %d: %v", entries[i].Offset, err)
 		}
 	}

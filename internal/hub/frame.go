@@ -2,6 +2,7 @@ package hub
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -64,7 +65,7 @@ func (f *frame) encode(v protocol.Version) protocol.Message {
 	case f.kind == framePresence:
 		return protocol.EncodeText(v, "", "", f.topic, protocol.EventPresenceDiff, f.payload)
 	case f.kind == frameChange:
-		return protocol.EncodeText(v, "", "", f.topic, protocol.EventChange, collection.EncodeChange(f.entry))
+		return f.encodeChange(v)
 	}
 	meta := protocol.BroadcastMeta{ID: f.entry.ID, Offset: f.entry.Offset, Replayed: f.replayed}
 	if f.entry.Kind != engine.KindBinary {
@@ -75,6 +76,20 @@ func (f *frame) encode(v protocol.Version) protocol.Message {
 	}
 	event, payload := engine.SplitBinary(f.entry.Data)
 	return protocol.EncodeBinaryBroadcast(f.topic, event, payload, meta)
+}
+
+// payloads holds buffers for what a frame is made of and nobody else sees.
+var payloads = sync.Pool{New: func() any { return new([]byte) }}
+
+func (f *frame) encodeChange(v protocol.Version) protocol.Message {
+	const most = 64 << 10 // larger ones are not kept
+	buf := payloads.Get().(*[]byte)
+	defer payloads.Put(buf)
+	payload := collection.AppendChange((*buf)[:0], f.entry)
+	if cap(payload) <= most {
+		*buf = payload
+	}
+	return protocol.EncodeText(v, "", "", f.topic, protocol.EventChange, payload)
 }
 
 // wanted says whether a member with these options gets the frame.

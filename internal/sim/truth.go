@@ -111,7 +111,7 @@ func (t *truth) note(channel string, at engine.Position, w engine.Write) {
 
 func (t *truth) noteChange(channel string, l *truthLog, off uint64, w engine.Write) {
 	var change protocol.Change
-	if err := json.Unmarshal(collection.EncodeChange(&engine.Entry{Offset: off, Data: w.Data}), &change); err != nil {
+	if err := json.Unmarshal(collection.AppendChange(nil, &engine.Entry{Offset: off, Data: w.Data}), &change); err != nil {
 		t.fail("entry %d is no change: %v", off, err)
 		return
 	}

@@ -1,10 +1,8 @@
 package transport
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 	"unicode/utf8"
 
@@ -107,18 +105,16 @@ func (r *reader) consume(data []byte) error {
 		}
 	}()
 	for len(data) > 0 {
-		src := bytes.NewReader(data)
-		h, err := ws.ReadHeader(src)
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			break
-		}
+		h, head, err := readHeader(data)
 		if err != nil {
-			return &closeError{closeProtocol, "a frame's header is broken"}
+			return &closeError{closeProtocol, err.Error()}
+		}
+		if head == 0 {
+			break
 		}
 		if err := r.check(h); err != nil {
 			return err
 		}
-		head := len(data) - src.Len()
 		if int64(len(data)-head) < h.Length {
 			break
 		}
