@@ -22,14 +22,22 @@ type memoryLook struct {
 	free      uint64 // of the operating system's, in no use
 }
 
-// minGain is what collecting must promise to give back, in bytes.
-const minGain = 8 << 20
+const (
+	// minGain is what collecting must promise to give back, in bytes.
+	minGain = 8 << 20
+	// mostQuiet is what a quiet server allocates between two looks at most, in bytes.
+	// One that works must not be stopped: with 400,000 memberships a collection
+	// takes more than a second of a CPU.
+	mostQuiet = 5 << 20
+)
 
-// quietSince says that since the look before hardly anything was allocated: no
-// collection is to be expected for minutes.
+// quietSince says that since the look before hardly anything was allocated.
 func (m memoryLook) quietSince(before memoryLook) bool {
-	return m.allocated-before.allocated < max(m.live, minGain)/8
+	return m.allocated-before.allocated < mostQuiet
 }
+
+// worth is what collecting must gain, in bytes: what it costs grows with what lives.
+func (m memoryLook) worth() uint64 { return max(minGain, m.live/8) }
 
 // gain is what a collection may give back.
 func (m memoryLook) gain() uint64 {
@@ -40,7 +48,7 @@ func (m memoryLook) gain() uint64 {
 // tidy decides for a look and the one before. done is what had been allocated
 // when it was last tidied: what was not given back then will not be now.
 func tidy(before, now memoryLook, done uint64) bool {
-	return now.quietSince(before) && now.gain() >= minGain && now.allocated-done >= minGain
+	return now.quietSince(before) && now.gain() >= now.worth() && now.allocated-done >= now.worth()
 }
 
 // keepTidy gives memory back whenever the server has become quiet, until ctx ends.

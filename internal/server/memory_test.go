@@ -22,6 +22,8 @@ func TestTidying(t *testing.T) {
 		{"one that works is not: the collector comes by itself", with(func(m *memoryLook) { m.allocated += 5 * mib }), 0, false},
 		{"nor one with little to give back", with(func(m *memoryLook) { m.objects, m.free = m.live, mib }), 0, false},
 		{"nor one that has allocated little since the last time", with(func(*memoryLook) {}), 495 * mib, false},
+		{"nor one that works, however much it holds", with(func(m *memoryLook) { m.allocated, m.live, m.objects = m.allocated+20*mib, 400*mib, 600*mib }), 0, false},
+		{"nor one that holds much and has little against that to give back", with(func(m *memoryLook) { m.live, m.objects = 400*mib, 430*mib }), 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tidy(before, tt.now, tt.done); got != tt.want {
