@@ -95,7 +95,7 @@ func (s *Session) admit(f *protocol.Frame) (*subscription, *protocol.Error) {
 	if fault != nil {
 		return nil, fault
 	}
-	if excess := s.limits.MayJoin(len(s.subs)); excess.Over() {
+	if excess := s.limits.MayJoin(len(s.subs.all)); excess.Over() {
 		s.deps.Metrics.Limited(string(excess.Limit))
 		return nil, limitFault(excess)
 	}

@@ -99,7 +99,7 @@ func (s *Session) refresh(f *protocol.Frame, sub *subscription) {
 // channels' tokens.
 func (s *Session) armExpiry() {
 	var next time.Time
-	for _, sub := range s.subs {
+	for _, sub := range s.subs.all {
 		if at := sub.identity.ExpiresAt; next.IsZero() || at.Before(next) {
 			next = at
 		}
@@ -127,7 +127,7 @@ func (s *Session) expire() {
 	if s.closed {
 		return
 	}
-	for _, sub := range slices.Clone(s.subs) {
+	for _, sub := range slices.Clone(s.subs.all) {
 		if _, err := s.deps.Verifier.Verify(sub.token); err != nil {
 			s.reject(sub, err)
 			continue

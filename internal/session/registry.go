@@ -106,7 +106,7 @@ func (r *Registry) Member(origin string) (sessionID, sub string, ok bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range s.subs {
+	for _, m := range s.subs.all {
 		if m.origin == origin {
 			return sessionID, m.identity.Subject, true
 		}
@@ -120,7 +120,7 @@ func (s *Session) recheck(judge func(*auth.Identity) error) {
 	if s.closed {
 		return
 	}
-	for _, sub := range slices.Clone(s.subs) {
+	for _, sub := range slices.Clone(s.subs.all) {
 		if err := judge(sub.identity); err != nil {
 			s.reject(sub, err)
 		}
@@ -141,7 +141,7 @@ func (s *Session) speaksFor(sub string) bool {
 	if s.identity != nil && s.identity.Subject == sub {
 		return true
 	}
-	for _, m := range s.subs {
+	for _, m := range s.subs.all {
 		if m.identity.Subject == sub {
 			return true
 		}

@@ -204,7 +204,7 @@ func (s *Session) Close() {
 	if s.slot != nil {
 		s.slot.Stop()
 	}
-	for _, sub := range slices.Clone(s.subs) {
+	for _, sub := range slices.Clone(s.subs.all) {
 		s.drop(sub)
 	}
 	s.deps.Registry.remove(s)
@@ -216,7 +216,7 @@ func (s *Session) Close() {
 func (s *Session) Announce() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sub := range s.subs {
+	for _, sub := range s.subs.all {
 		s.send(protocol.EncodeText(s.version, "", "", sub.topic, protocol.EventSystem,
 			[]byte(`{"extension":"system","status":"ok","message":"Server requested disconnect"}`)))
 	}

@@ -83,7 +83,7 @@ func (s *Session) deliverPending() {
 		return
 	}
 	s.slotDue = 0
-	for _, sub := range s.subs {
+	for _, sub := range s.subs.all {
 		if sub.shown == nil || sub.shown.pending == nil {
 			continue
 		}

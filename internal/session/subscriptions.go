@@ -1,6 +1,7 @@
 package session
 
 import (
+	"hash/maphash"
 	"slices"
 	"strings"
 )
@@ -8,31 +9,45 @@ import (
 // subscriptions are a session's memberships in the order of their topics: what is
 // done to all of them is done in the same order every time. A page has one or a
 // few, and never more than a hundred: a map would weigh more than the session.
-type subscriptions []*subscription
-
-func (all subscriptions) find(topic string) (i int, found bool) {
-	return slices.BinarySearchFunc(all, topic, func(sub *subscription, topic string) int {
-		return strings.Compare(sub.topic, topic)
-	})
+type subscriptions struct {
+	all    []*subscription // to be read only
+	hashes []uint32        // of their topics
 }
 
-// of returns the membership of a topic, or nil.
-func (all subscriptions) of(topic string) *subscription {
-	if i, found := all.find(topic); found {
-		return all[i]
+var topicSeed = maphash.MakeSeed()
+
+func hashTopic(topic string) uint32 { return uint32(maphash.String(topicSeed, topic)) }
+
+// of returns the membership of a topic, or nil. Each message that comes in asks. The
+// hashes lie side by side; a search by topics would look at seven memberships of a
+// hundred, none of which the caches have.
+func (s *subscriptions) of(topic string) *subscription {
+	hash := hashTopic(topic)
+	for i, h := range s.hashes {
+		if h == hash && s.all[i].topic == topic {
+			return s.all[i]
+		}
 	}
 	return nil
 }
 
+func (s *subscriptions) find(topic string) (i int, found bool) {
+	return slices.BinarySearchFunc(s.all, topic, func(sub *subscription, topic string) int {
+		return strings.Compare(sub.topic, topic)
+	})
+}
+
 // add puts in a membership whose topic has none.
-func (all *subscriptions) add(sub *subscription) {
-	i, _ := all.find(sub.topic)
-	*all = slices.Insert(*all, i, sub)
+func (s *subscriptions) add(sub *subscription) {
+	i, _ := s.find(sub.topic)
+	s.all = slices.Insert(s.all, i, sub)
+	s.hashes = slices.Insert(s.hashes, i, hashTopic(sub.topic))
 }
 
 // remove takes a membership out, if it is there.
-func (all *subscriptions) remove(sub *subscription) {
-	if i, found := all.find(sub.topic); found && (*all)[i] == sub {
-		*all = slices.Delete(*all, i, i+1)
+func (s *subscriptions) remove(sub *subscription) {
+	if i, found := s.find(sub.topic); found && s.all[i] == sub {
+		s.all = slices.Delete(s.all, i, i+1)
+		s.hashes = slices.Delete(s.hashes, i, i+1)
 	}
 }
