@@ -24,7 +24,7 @@ type memoryLook struct {
 
 const (
 	// minGain is what collecting must promise to give back, in bytes.
-	minGain = 8 << 20
+	minGain = 4 << 20
 	// mostQuiet is what a quiet server allocates between two looks at most, in bytes.
 	// One that works must not be stopped: with 400,000 memberships a collection
 	// takes more than a second of a CPU.

@@ -6,11 +6,18 @@ import "hash/maphash"
 // those that are kept. The ID of a kept entry is in the entry, and only its hash here,
 // so that the garbage collector has nothing to look at. Not safe for concurrent use.
 type ids struct {
-	under  map[string]uint64 // sequenced, and not published yet
+	under  idAt              // sequenced, and not published yet: usually there is one at most
+	more   map[string]uint64 // others of these
 	byHash map[uint64]uint64 // kept
 	twins  map[string]uint64 // kept, while another one in byHash has the same hash
 
 	hash func(id []byte) uint64 // for tests; nil for one that nobody can foresee
+}
+
+// idAt is an ID and the offset of its entry.
+type idAt struct {
+	id     string // "" for none
+	offset uint64
 }
 
 var seed = maphash.MakeSeed()
@@ -31,16 +38,22 @@ func (s *ids) sumBytes(id []byte) uint64 {
 
 // begin notes an entry that was sequenced.
 func (s *ids) begin(id string, offset uint64) {
-	if s.under == nil {
-		s.under = make(map[string]uint64)
+	if s.under.id == "" {
+		s.under = idAt{id, offset}
+		return
 	}
-	s.under[id] = offset
+	if s.more == nil {
+		s.more = make(map[string]uint64)
+	}
+	s.more[id] = offset
 }
 
 // cancel forgets an entry that was sequenced and will not be published.
 func (s *ids) cancel(id string, offset uint64) {
-	if s.under[id] == offset {
-		delete(s.under, id)
+	if s.under == (idAt{id, offset}) {
+		s.under = idAt{}
+	} else if s.more[id] == offset {
+		delete(s.more, id)
 	}
 }
 
@@ -72,7 +85,10 @@ func (s *ids) lose(id []byte, offset uint64) {
 
 // find returns the offset of the entry that has an ID, if there is one.
 func (s *ids) find(id string, hasID func(offset uint64, id string) bool) (uint64, bool) {
-	if offset, ok := s.under[id]; ok {
+	if s.under.id == id {
+		return s.under.offset, true
+	}
+	if offset, ok := s.more[id]; ok {
 		return offset, true
 	}
 	if offset, ok := s.byHash[s.sum(id)]; ok && hasID(offset, id) {

@@ -71,14 +71,14 @@ func (t *Tail) push(r *Record) {
 	t.packed += len(*page) - from
 }
 
-// room is a page with room for n bytes. A new one is as large as all that is kept, so
+// room is a page with room for n bytes. A new one is half as large as all that is kept, so
 // that their number grows with the logarithm of that, and a channel with little has
 // little.
 func (t *Tail) room(n int) *[]byte {
 	if last := len(t.pages) - 1; last >= 0 && cap(t.pages[last])-len(t.pages[last]) >= n {
 		return &t.pages[last]
 	}
-	t.pages = append(t.pages, make([]byte, 0, max(n, min(t.packed, maxPage))))
+	t.pages = append(t.pages, make([]byte, 0, max(n, min(t.packed/2, maxPage))))
 	return &t.pages[len(t.pages)-1]
 }
 
