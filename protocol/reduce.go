@@ -93,7 +93,7 @@ func (c *Change) parts() parts {
 }
 
 // newMerge copies the record and the maps that are touched. Everything else stays
-// shared, and so do slices and inner maps until takeSet replaces them.
+// shared, and so do slices and inner maps until setElements replaces them.
 func newMerge(rec *Record, touched parts, stamp Stamp, change *Change) merge {
 	next := *rec
 	if touched.fields {

@@ -139,7 +139,8 @@ func (lp *loop) run() {
 				}
 			}
 			if n < len(events) {
-				return lp.pacer.rest() != nil // a timer that cannot be set ends it all
+				lp.pacer.rest()
+				return false
 			}
 			runtime.Gosched()
 		}

@@ -20,9 +20,9 @@ type pacer struct {
 	now   func() int64
 	timer int // its descriptor
 
-	due     atomic.Int64  // when the one who sleeps is to be woken, or never
-	resting atomic.Bool   // the loop waits for events, and looks at no clock
-	rung    chan struct{} // holds at most one: of the sleep whose due was taken
+	due     atomic.Int64 // when the one who sleeps is to be woken, or never
+	resting atomic.Bool  // the loop waits for events, and looks at no clock
+	rung    chan error   // holds at most one: of the sleep whose due was taken
 }
 
 const never = math.MaxInt64
@@ -33,7 +33,7 @@ func (p *pacer) open(lp *loop) (err error) {
 	if err != nil {
 		return fmt.Errorf("create timer: %w", err)
 	}
-	p.now, p.rung = lp.now, make(chan struct{}, 1)
+	p.now, p.rung = lp.now, make(chan error, 1)
 	p.due.Store(never)
 	if err := lp.watch(p.timer); err != nil {
 		p.close()
@@ -51,12 +51,12 @@ func (p *pacer) sleep(ctx context.Context, d time.Duration) error {
 	p.due.Store(due) // before the look at the loop, which rests before it looks here
 	var err error
 	if p.resting.Load() {
-		err = p.set(int64(d))
+		err = p.set(due)
 	}
 	if err == nil {
 		select {
-		case <-p.rung:
-			return nil
+		case err := <-p.rung:
+			return err
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -67,19 +67,25 @@ func (p *pacer) sleep(ctx context.Context, d time.Duration) error {
 	return fmt.Errorf("sleep: %w", err)
 }
 
-// set lets the timer tell its loop in so many nanoseconds. What it tells does not have
-// to be read: it tells anew when it is set anew.
-func (p *pacer) set(in int64) error {
-	return setTimer(p.timer, unix.ItimerSpec{Value: unix.NsecToTimespec(max(in, 1))}) // 0 would unset it
+// set lets the timer tell its loop at an instant. What it tells does not have to be
+// read: it tells anew when it is set anew.
+func (p *pacer) set(due int64) error {
+	in := max(due-p.now(), 1) // 0 would unset it
+	return setTimer(p.timer, unix.ItimerSpec{Value: unix.NsecToTimespec(in)})
 }
 
 // rest is called by the loop before it waits for events.
-func (p *pacer) rest() error {
+func (p *pacer) rest() {
 	p.resting.Store(true)
-	if due := p.due.Load(); due != never {
-		return p.set(due - p.now())
+	for due := p.due.Load(); due != never; {
+		if err := p.set(due); err != nil && p.due.CompareAndSwap(due, never) {
+			p.rung <- fmt.Errorf("sleep: %w", err)
+		}
+		set := due
+		if due = p.due.Load(); due == set { // otherwise the timer may have been set for the next sleep before
+			return
+		}
 	}
-	return nil
 }
 
 // work is called by the loop when it has events again.
@@ -91,7 +97,7 @@ func (p *pacer) ring(now int64) bool {
 	if now < due || !p.due.CompareAndSwap(due, never) {
 		return false
 	}
-	p.rung <- struct{}{} // each due is taken once, so there is room
+	p.rung <- nil // each due is taken once, so there is room
 	return true
 }
 

@@ -27,7 +27,8 @@ const (
 	minGain = 4 << 20
 	// mostQuiet is what a quiet server allocates between two looks at most, in bytes.
 	// One that works must not be stopped: with 400,000 memberships a collection
-	// takes more than a second of a CPU.
+	// takes more than a second of a CPU. Where the heartbeats of a hundred thousand
+	// people are more than that, the runtime gives back what it has too much of.
 	mostQuiet = 5 << 20
 )
 

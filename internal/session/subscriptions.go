@@ -8,7 +8,7 @@ import (
 
 // subscriptions are a session's memberships in the order of their topics: what is
 // done to all of them is done in the same order every time. A page has one or a
-// few, and never more than a hundred: a map would weigh more than the session.
+// few, and a hundred at most unless the limit was raised: a map would weigh more than the session.
 type subscriptions struct {
 	all    []*subscription // to be read only
 	hashes []uint32        // of their topics
@@ -18,10 +18,19 @@ var topicSeed = maphash.MakeSeed()
 
 func hashTopic(topic string) uint32 { return uint32(maphash.String(topicSeed, topic)) }
 
+// mostSideBySide is up to how many hashes are looked at one by one.
+const mostSideBySide = 256
+
 // of returns the membership of a topic, or nil. Each message that comes in asks. The
 // hashes lie side by side; a search by topics would look at seven memberships of a
 // hundred, none of which the caches have.
 func (s *subscriptions) of(topic string) *subscription {
+	if len(s.all) > mostSideBySide { // only where the limit was raised
+		if i, found := s.find(topic); found {
+			return s.all[i]
+		}
+		return nil
+	}
 	hash := hashTopic(topic)
 	for i, h := range s.hashes {
 		if h == hash && s.all[i].topic == topic {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -11,6 +12,12 @@ func TestSubscriptions(t *testing.T) {
 	t.Run("are found by their topics, and in the order of these", func(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			var s subscriptions
+			if rapid.Bool().Draw(rt, "many") { // more than are looked at one by one
+				for i := range mostSideBySide + 1 {
+					s.add(&subscription{topic: fmt.Sprint("realtime:other:", i)})
+				}
+			}
+			others := len(s.all)
 			model := map[string]*subscription{}
 			topics := rapid.SampledFrom([]string{"realtime:a", "realtime:b", "realtime:c", "realtime:d", ""})
 			for range rapid.IntRange(0, 30).Draw(rt, "steps") {
@@ -36,8 +43,8 @@ func TestSubscriptions(t *testing.T) {
 					}
 					return 1
 				})
-				if len(s.all) != len(model) || !sorted {
-					rt.Fatalf("%d memberships, want %d, in order", len(s.all), len(model))
+				if len(s.all) != others+len(model) || !sorted {
+					rt.Fatalf("%d memberships, want %d, in order", len(s.all), others+len(model))
 				}
 			}
 		})

@@ -1,6 +1,7 @@
 package chanlog
 
 import (
+	"bytes"
 	"slices"
 	"sync/atomic"
 
@@ -135,7 +136,11 @@ func (l *Log) offsetOf(id string) (uint64, bool) {
 // hasID says whether a kept entry has an ID.
 func (l *Log) hasID(off uint64, id string) bool {
 	if l.Tail.Len() > 0 && off >= l.Tail.First() {
-		e := l.Tail.at(int(off - l.Tail.First()))
+		i := l.Tail.index(off)
+		if i == l.Tail.Len() {
+			return false
+		}
+		e := l.Tail.at(i)
 		return string(e.id) == id
 	}
 	aside := l.Kept.after(off - 1)
@@ -209,30 +214,27 @@ func (l *Log) setValue(s *slot, v *Value) {
 func (l *Log) Expire(now int64) {
 	for l.Tail.exceeds(l.Retention, now) {
 		if off, e := l.Tail.drop(); e.until > now {
+			e.data = bytes.Clone(e.data) // so that it does not hold on to its page
 			l.Kept.push(e.record(off))
 		} else {
-			l.lose(off, &e)
+			l.lose(off, e.size(), e.keyed, e.id)
 		}
 	}
-	l.Kept.expire(now, l.loseRecord)
+	l.Kept.expire(now, func(r *Record) { l.lose(r.Offset, r.Size(), r.Keyed, []byte(r.ID)) })
 }
 
 // lose notes that an entry is gone.
-func (l *Log) lose(off uint64, e *encoded) {
-	l.Held -= e.size()
-	if !e.keyed && off > l.LostUnkeyed {
+func (l *Log) lose(off uint64, size int, keyed bool, id []byte) {
+	l.Held -= size
+	if !keyed && off > l.LostUnkeyed {
 		l.LostUnkeyed = off
 	}
-	if len(e.id) > 0 {
-		l.ids.lose(e.id, off)
+	if len(id) > 0 {
+		l.ids.lose(id, off)
 	}
 	if l.Keeper != nil {
-		l.Keeper.RecordLost(off, e.size())
+		l.Keeper.RecordLost(off, size)
 	}
-}
-
-func (l *Log) loseRecord(r *Record) {
-	l.lose(r.Offset, &encoded{keyed: r.Keyed, id: []byte(r.ID), origin: []byte(r.Origin), data: r.Data})
 }
 
 // ForgetTombstones drops the tombstones that were set at or before the given

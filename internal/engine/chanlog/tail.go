@@ -59,6 +59,8 @@ func (t *Tail) push(r *Record) {
 	}
 	if t.Len() == 0 {
 		t.first = r.Offset
+	} else if r.Offset != t.first+uint64(t.Len()) {
+		panic("a record out of order") // others would be taken for it, and it for another
 	}
 	page := t.room(maxEncoded(r))
 	from := len(*page)
@@ -71,9 +73,8 @@ func (t *Tail) push(r *Record) {
 	t.packed += len(*page) - from
 }
 
-// room is a page with room for n bytes. A new one is half as large as all that is kept, so
-// that their number grows with the logarithm of that, and a channel with little has
-// little.
+// room is a page with room for n bytes. A new one is half as large as all that is kept,
+// so that a channel with little has little, until pages have the size that bounds them.
 func (t *Tail) room(n int) *[]byte {
 	if last := len(t.pages) - 1; last >= 0 && cap(t.pages[last])-len(t.pages[last]) >= n {
 		return &t.pages[last]

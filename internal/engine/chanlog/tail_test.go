@@ -3,6 +3,7 @@ package chanlog
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"reflect"
 	"testing"
 
@@ -25,7 +26,7 @@ func drawRecord(rt *rapid.T, offset uint64) *Record {
 func TestTail(t *testing.T) {
 	t.Run("what is kept is what a plain list keeps, and what was read of it never changes", func(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
-			var tl Tail
+			tl := Tail{firstPage: rapid.SampledFrom([]uint32{0, math.MaxUint32 - 1}).Draw(rt, "number of the first page")}
 			var list, was, read []*Record // kept; all that was read, as it was pushed and as it was read
 			next := rapid.Uint64Range(1, 3).Draw(rt, "first")
 			for _, push := range rapid.SliceOfN(rapid.Bool(), 1, 100).Draw(rt, "steps") {

@@ -116,7 +116,8 @@ func (s *shard) commit(ops []*op) error {
 		}
 	}
 	s.scratch = w.buf[:0]
-	if w.err != nil {
+	if w.err != nil { // as with any commit that failed: what was sequenced has no place any more
+		st.health.fail(w.err)
 		return errors.Join(w.err, b.Close())
 	}
 	return errors.Join(st.commit(b, durability), b.Close())

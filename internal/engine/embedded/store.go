@@ -225,11 +225,14 @@ func meta(from pebble.Reader, key string) ([]byte, error) {
 // commit writes a batch and returns when it is as durable as asked. After an
 // error nothing is known about the batch, and nothing is written any more.
 func (s *store) commit(b *pebble.Batch, d engine.Durability) error {
-	if s.inMemory {
-		return s.db.Apply(b, pebble.NoSync)
-	}
 	if err := s.failure(); err != nil {
 		return err
+	}
+	if s.inMemory {
+		if err := s.db.Apply(b, pebble.NoSync); err != nil {
+			s.health.fail(err)
+		}
+		return s.failure()
 	}
 	if d == engine.Disk {
 		s.fs.disk.Add(1)

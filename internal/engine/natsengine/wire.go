@@ -182,22 +182,27 @@ func decodeBase(name string, body []byte) (*base, error) {
 		}
 		l.RestoreValue(v)
 	}
-	if l.Head != b.head {
-		return nil, fmt.Errorf("base at %d with an entry %d: %w", b.head, l.Head, chanlog.ErrCorrupt)
+	if t := &l.Tail; l.Head != b.head || t.Len() > 0 && t.First()+uint64(t.Len())-1 != b.head {
+		return nil, fmt.Errorf("base at %d with entries to %d: %w", b.head, l.Head, chanlog.ErrCorrupt)
 	}
 	return b, d.End(version, "base")
 }
 
 func decodeRecords(d *chanlog.Decoder, l *chanlog.Log, aside bool) error {
+	newest := uint64(0) // of those before
+	if n := l.Kept.Len(); n > 0 {
+		newest = l.Kept.Records()[n-1].Offset
+	}
 	for n := d.Uvarint(); n > 0; n-- {
 		offset := d.Uvarint()
 		r, err := chanlog.DecodeEntry(offset, d.Bytes())
 		if err != nil {
 			return err
 		}
-		if t := &l.Tail; !aside && t.Len() > 0 && r.Offset != t.First()+uint64(t.Len()) {
+		if t := &l.Tail; r.Offset <= newest || !aside && t.Len() > 0 && r.Offset != newest+1 {
 			return fmt.Errorf("base with entry %d out of place: %w", r.Offset, chanlog.ErrCorrupt)
 		}
+		newest = r.Offset
 		l.RestoreRecord(r, aside)
 	}
 	return nil

@@ -67,6 +67,14 @@ func TestWire(t *testing.T) {
 		}
 	})
 
+	t.Run("a base whose entries are not where they should be is corrupt", func(t *testing.T) {
+		for name, body := range wrongBases() {
+			if _, err := decodeBase("room", body); !errors.Is(err, chanlog.ErrCorrupt) {
+				t.Errorf("%s: got %v", name, err)
+			}
+		}
+	})
+
 	t.Run("what is cut short is corrupt", func(t *testing.T) {
 		whole := sampleBatch(t)
 		for n := range whole {
@@ -99,9 +107,33 @@ func sampleMessage(t testing.TB) *message {
 	return m
 }
 
+// wrongBases are bases that no engine writes.
+func wrongBases() map[string][]byte {
+	base := func(head uint64, aside, tail []uint64) []byte {
+		l := &chanlog.Log{}
+		l.Init("room")
+		l.Restore(head, engine.Retention{}, 1)
+		for i, offset := range append(aside, tail...) {
+			r := &chanlog.Record{}
+			r.Offset, r.ID, r.Kind = offset, "x", engine.KindMessage
+			l.RestoreRecord(r, i < len(aside))
+		}
+		return encodeBase(l, "e", 1)
+	}
+	return map[string][]byte{
+		"an entry aside behind the tail":  base(100, []uint64{100}, []uint64{1}),
+		"entries aside that go backwards": base(5, []uint64{3, 2}, []uint64{5}),
+		"an entry twice":                  base(5, []uint64{5}, []uint64{5}),
+		"a tail that ends before its end": base(5, nil, []uint64{2}),
+	}
+}
+
 func FuzzDecodeMessage(f *testing.F) {
 	batch := sampleBatch(f)
 	f.Add(batch)
+	for _, body := range wrongBases() {
+		f.Add(body)
+	}
 	img, err := fold("room", []*message{sampleMessage(f)}, 1_764_000_000_500)
 	if err != nil {
 		f.Fatal(err)
