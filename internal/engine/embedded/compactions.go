@@ -17,17 +17,21 @@ const askAgain = 100 * time.Millisecond
 // happened for hours: that was three quarters of what a server cost to whom nobody
 // speaks. This one asks only while a compaction waits.
 //
+// None runs before begin: Pebble trusts a table's footer and panics, in a goroutine of
+// its own, over what a damaged one leads it to, so the footers are looked at before.
+//
 // Its lock comes behind the database's. What calls the database that takes locks
 // there is called without it.
 type compactions struct {
 	db pebble.DBForCompaction // set by Register, before all other calls
 
 	mu       sync.Mutex // guards the following
-	running  int        // and those that are being granted
-	refused  bool       // one waits, as far as is known
-	granting bool       // somebody is in grant
-	again    bool       // and has to look once more
-	idle     sync.Cond  // nobody is
+	begun    bool
+	running  int       // and those that are being granted
+	refused  bool      // one waits, as far as is known
+	granting bool      // somebody is in grant
+	again    bool      // and has to look once more
+	idle     sync.Cond // nobody is
 	timer    *time.Timer
 	armed    bool // the timer runs
 	closed   bool
@@ -55,12 +59,20 @@ func (c *compactions) Unregister() {
 	}
 }
 
+// begin lets compactions run. The database is not locked.
+func (c *compactions) begin() {
+	c.mu.Lock()
+	c.begun = true
+	c.mu.Unlock()
+	c.grant()
+}
+
 // TrySchedule implements pebble.CompactionScheduler.
 func (c *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closed:
+	case c.closed, !c.begun:
 		return false, nil
 	case c.running < c.db.GetAllowedWithoutPermission():
 		c.running++
@@ -115,7 +127,7 @@ func (c *compactions) Done() {
 func (c *compactions) grant() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.again = true; c.granting {
+	if c.again = true; c.granting || !c.begun {
 		return
 	}
 	c.granting = true

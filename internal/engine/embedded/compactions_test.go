@@ -79,12 +79,20 @@ func (d *wanting) assert(t *testing.T, running, waiting int) {
 	}
 }
 
+// hold lets none begin from now on.
+func (c *compactions) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begun = false
+}
+
 func TestCompactions(t *testing.T) {
 	run := func(t *testing.T, allowed int32, do func(t *testing.T, c *compactions, d *wanting)) {
 		synctest.Test(t, func(t *testing.T) {
 			c, d := newCompactions(), new(wanting)
 			d.allowed.Store(allowed)
 			c.Register(2, d)
+			c.begin()
 			do(t, c, d)
 			c.Unregister()
 		})
@@ -144,6 +152,24 @@ func TestCompactions(t *testing.T) {
 			}
 		})
 	})
+	t.Run("nothing runs before the tables were looked at, and then what waits does", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, d := newCompactions(), new(wanting)
+			d.allowed.Store(2)
+			c.Register(2, d)
+			d.want(c)
+			d.want(c)
+			c.UpdateGetAllowedWithoutPermission()
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if d.assert(t, 0, 2); d.asked > 0 {
+				t.Errorf("asked %d times", d.asked)
+			}
+			c.begin()
+			d.assert(t, 2, 0)
+			c.Unregister()
+		})
+	})
 	t.Run("nothing is granted once the database is closing", func(t *testing.T) {
 		run(t, 1, func(t *testing.T, c *compactions, d *wanting) {
 			d.want(c)
@@ -163,6 +189,7 @@ func TestCompactions(t *testing.T) {
 		c, d := newCompactions(), new(wanting)
 		d.allowed.Store(3)
 		c.Register(2, d)
+		c.begin()
 		var done sync.WaitGroup
 		for range all {
 			done.Go(func() { d.want(c) })

@@ -25,6 +25,7 @@ func wholeStore(t *testing.T, flush bool) *vfs.MemFS {
 	t.Helper()
 	mem := vfs.NewMem()
 	e := open(t, Options{Dir: "store", FS: mem, BootID: boot("one")})
+	e.store.compacting.hold() // what there is to be merged is left to who opens the store next
 	for i := range damagedEntries {
 		w := message(engine.OS, damagedText(i))
 		w.Puts = []engine.Put{{Key: "newest", Data: []byte(damagedText(i))}}
@@ -42,12 +43,18 @@ func wholeStore(t *testing.T, flush bool) *vfs.MemFS {
 // flipped is a copy of a store in which one bit of a file is another.
 func flipped(t *testing.T, mem *vfs.MemFS, file string, at int) *vfs.MemFS {
 	t.Helper()
+	return changed(t, mem, file, at, 1<<(at%8))
+}
+
+// changed is one in which these bits of a byte are others.
+func changed(t *testing.T, mem *vfs.MemFS, file string, at int, bits byte) *vfs.MemFS {
+	t.Helper()
 	out := vfs.NewMem()
 	if _, err := vfs.Clone(mem, out, "store", "store"); err != nil {
 		t.Fatal(err)
 	}
 	b := fileOf(t, out, file)
-	b[at] ^= 1 << (at % 8)
+	b[at] ^= bits
 	f, err := out.Create("store/"+file, vfs.WriteCategoryUnspecified)
 	if err == nil {
 		_, err = f.Write(b)
@@ -162,6 +169,17 @@ func TestDamage(t *testing.T) {
 		}
 		if refused < 30 {
 			t.Errorf("only %d flips were noticed", refused)
+		}
+	})
+
+	t.Run("[R3] a table whose footer names another format is refused before it is merged", func(t *testing.T) {
+		mem := wholeStore(t, true) // with so many tables that Pebble would merge them at once
+		table := filesOf(t, mem, ".sst")[0]
+		version := len(fileOf(t, mem, table)) - 12
+		for bits := 1; bits < 1<<8; bits++ {
+			if what := fmt.Sprintf("%s with %#x in its version", table, bits); !refusedOrWhole(t, what, changed(t, mem, table, version, byte(bits))) {
+				t.Errorf("%s: not refused", what)
+			}
 		}
 	})
 

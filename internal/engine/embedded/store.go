@@ -37,6 +37,7 @@ const (
 type store struct {
 	db         *pebble.DB
 	fs         *walFS
+	compacting *compactions
 	log        *pebbleLog
 	health     *health
 	inMemory   bool
@@ -61,6 +62,8 @@ func openStore(o Options) (*store, error) {
 		fs:       &walFS{FS: vfs.OnDiskFull(base, h.diskFull), fail: h.fail, pause: h.pause, quick: base == vfs.Default},
 		log:      &pebbleLog{log: o.Logger, health: h},
 		inMemory: o.inMemory(),
+
+		compacting: newCompactions(),
 	}
 	boot := o.BootID()
 	err := refuseDamage(base, dir, boot)
@@ -72,6 +75,7 @@ func openStore(o Options) (*store, error) {
 	}
 	s.log.opened.Store(true)
 	if err = refuseFooters(s.db, base, dir); err == nil {
+		s.compacting.begin()
 		err = s.begin(boot, storeSteps(), o.Logger)
 	}
 	if err != nil {
@@ -137,7 +141,7 @@ func pebbleOptions(s *store) *pebble.Options {
 			DataCorruption:  s.health.damaged,
 		},
 	}
-	o.Experimental.CompactionScheduler = newCompactions()
+	o.Experimental.CompactionScheduler = s.compacting
 	filterNames(o)
 	return o
 }
