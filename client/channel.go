@@ -91,6 +91,7 @@ type Channel struct {
 
 	// Guarded by Client.mu.
 	streams   map[*Stream[Message]][]string // with the events they want; nil for all
+	early     *Stream[Message]              // one of them, which the first Subscribe is given; nil for none
 	diffs     map[*Stream[PresenceDiff]]struct{}
 	records   map[*Stream[RecordDiff]]*kept // with the collection that they are about
 	takesPart bool                          // presence was said through this claim
@@ -114,6 +115,7 @@ func (c *Client) Channel(name string, o *ChannelOptions) (*Channel, error) {
 	}
 	topic := protocol.TopicPrefix + name
 	m := c.channels[topic]
+	catchesUp := m == nil && (o.From != nil || o.Replay != nil)
 	switch {
 	case m == nil:
 		m = newMembership(c, name, o)
@@ -130,6 +132,10 @@ func (c *Client) Channel(name string, o *ChannelOptions) (*Channel, error) {
 	ch := &Channel{
 		m: m, self: o.Self, streams: map[*Stream[Message]][]string{}, diffs: map[*Stream[PresenceDiff]]struct{}{},
 		records: map[*Stream[RecordDiff]]*kept{},
+	}
+	if catchesUp {
+		ch.early = ch.newStream()
+		ch.streams[ch.early] = nil
 	}
 	m.claims[ch] = struct{}{}
 	return ch, nil
@@ -183,16 +189,22 @@ func (ch *Channel) Ready(ctx context.Context) error {
 // Subscribe begins a stream of the messages with one of these events; without
 // events, of all. It has what comes from now on, in the order of the log, each
 // once: after a disconnect it goes on where it was, or says with a [*Resync] that
-// it cannot. It ends when it is closed, or with the claim.
+// it cannot. The first stream of a claim with From or Replay has all that came since
+// the claim was made, however late it is asked for. It ends when it is closed, or
+// with the claim.
 func (ch *Channel) Subscribe(events ...string) *Stream[Message] {
 	m := ch.m
-	s := newStream[Message](&m.c.opts, func() error { return &Resync{Channel: m.name, Reason: ResyncSlow} })
 	m.c.mu.Lock()
 	defer m.c.mu.Unlock()
+	s := ch.early
+	if ch.early = nil; s == nil {
+		s = ch.newStream()
+	}
 	if ch.released || m.ended != nil {
 		s.end(ch.whyReleased())
 		return s
 	}
+	s.keep(func(message Message) bool { return wants(events, &message) })
 	ch.streams[s] = events
 	s.onClose = func() {
 		m.c.mu.Lock()
@@ -202,12 +214,22 @@ func (ch *Channel) Subscribe(events ...string) *Stream[Message] {
 	return s
 }
 
+func (ch *Channel) newStream() *Stream[Message] {
+	name := ch.m.name
+	return newStream[Message](&ch.m.c.opts, func() error { return &Resync{Channel: name, Reason: ResyncSlow} })
+}
+
+// wants says whether a message is one of these events; all are without any.
+func wants(events []string, message *Message) bool {
+	return len(events) == 0 || slices.Contains(events, message.Event)
+}
+
 func (ch *Channel) handOn(message Message) {
 	if message.Own && !ch.self {
 		return
 	}
 	for s, events := range ch.streams {
-		if len(events) == 0 || slices.Contains(events, message.Event) {
+		if wants(events, &message) {
 			s.push(item[Message]{value: message, bytes: len(message.Payload) + len(message.Binary)})
 		}
 	}

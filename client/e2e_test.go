@@ -206,9 +206,17 @@ func TestMessages(t *testing.T) {
 		if _, err := ch.Publish(within(t), "e", 1, client.Persist(365*24*time.Hour)); !errors.Is(err, &client.Error{Code: protocol.CodeInvalidPayload}) {
 			t.Errorf("a year: %v", err)
 		}
-		late := w.dial("cyd")
-		sub := must[*client.Channel](t)(late.Channel("room:4", &client.ChannelOptions{Replay: &client.Replay{Since: time.Now().Add(-time.Minute)}})).Subscribe()
-		if m, err := sub.Next(within(t)); err != nil || !m.Replayed || m.Event != "e" {
+		must[client.Receipt](t)(ch.Publish(within(t), "f", 2))
+		late := join(t, w.dial("cyd"), "room:4", &client.ChannelOptions{Replay: &client.Replay{Since: time.Now().Add(-time.Minute)}})
+		// All of it has come by now, and waits for the first who asks.
+		first, second := late.Subscribe("e"), late.Subscribe()
+		must[client.Receipt](t)(ch.Publish(within(t), "e", 3))
+		for _, want := range []string{"1", "3"} {
+			if m, err := first.Next(within(t)); err != nil || m.Replayed != (want == "1") || m.Event != "e" || string(m.Payload) != want {
+				t.Errorf("%+v, %v, want %s", m, err, want)
+			}
+		}
+		if m, err := second.Next(within(t)); err != nil || string(m.Payload) != "3" {
 			t.Errorf("%+v, %v", m, err)
 		}
 	})
@@ -217,13 +225,14 @@ func TestMessages(t *testing.T) {
 		at := must[client.Receipt](t)(ch.Publish(within(t), "e", 1)).Position
 		must[client.Receipt](t)(ch.Publish(within(t), "e", 2))
 		late := w.dial("cyd")
-		sub := must[*client.Channel](t)(late.Channel("room:5", &client.ChannelOptions{From: &at})).Subscribe()
+		resumed := must[*client.Channel](t)(late.Channel("room:5", &client.ChannelOptions{From: &at}))
+		sub := resumed.Subscribe()
 		if m, err := sub.Next(within(t)); err != nil || string(m.Payload) != "2" {
 			t.Errorf("%+v, %v", m, err)
 		}
 		other := w.dial("cyd")
 		end := ch.Status().Position
-		sub = must[*client.Channel](t)(other.Channel("room:5", &client.ChannelOptions{From: &client.Position{Epoch: "another", Offset: 1}})).Subscribe()
+		sub = join(t, other, "room:5", &client.ChannelOptions{From: &client.Position{Epoch: "another", Offset: 1}}).Subscribe()
 		_, err := sub.Next(within(t))
 		if missed, ok := errors.AsType[*client.Resync](err); !ok || missed.Reason != client.ResyncEpoch || missed.Position != end {
 			t.Errorf("%v at %+v, want %+v", err, missed, end)
@@ -231,6 +240,9 @@ func TestMessages(t *testing.T) {
 		must[client.Receipt](t)(ch.Publish(within(t), "e", 3))
 		if m, err := sub.Next(within(t)); err != nil || m.Offset != end.Offset+1 {
 			t.Errorf("%+v, %v", m, err)
+		}
+		if err := resumed.Ready(within(t)); err != nil { // what it missed comes before it counts as joined
+			t.Error(err)
 		}
 		if got, want := [2]client.Stats{late.Stats(), other.Stats()}, [2]client.Stats{{Connects: 1, Joins: 1, Resumes: 1}, {Connects: 1, Joins: 1, Resyncs: 1}}; got != want {
 			t.Errorf("%+v, want %+v", got, want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 )
 
@@ -49,6 +50,19 @@ func (s *Stream[T]) push(it item[T]) {
 	s.items = append(s.items, it)
 	s.bytes += it.bytes
 	s.bell.ring()
+}
+
+// keep gives up the values that wait and are not wanted.
+func (s *Stream[T]) keep(wanted func(T) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.items = slices.DeleteFunc(s.items, func(it item[T]) bool {
+		if it.err != nil || wanted(it.value) {
+			return false
+		}
+		s.bytes -= it.bytes
+		return true
+	})
 }
 
 // end lets Next say err when all that waits was read.
