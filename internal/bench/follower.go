@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -290,7 +289,8 @@ func (f *follower) acknowledged(at client.Position, write string, k kind, due ti
 func (f *follower) caughtUp() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.unanswered) == 0 && f.room.Status().State == client.Joined && f.isAt(f.ledger.head(f.epoch()))
+	return len(f.unanswered) == 0 && f.room.Status().State == client.Joined &&
+		f.hasHeard(message, f.messages) && (f.changesIn == nil || f.hasHeard(change, f.changes))
 }
 
 // gaveUp says whether the client does not try to connect any more.
@@ -307,9 +307,10 @@ func (f *follower) epoch() string {
 	return f.messages.epoch
 }
 
-// isAt says whether everything up to an offset has been heard. Call it with mu held.
-func (f *follower) isAt(head uint64) bool {
-	return slices.ContainsFunc([]*witness{f.messages, f.changes}, func(w *witness) bool { return w != nil && w.last() >= head })
+// hasHeard says whether a witness has come to the newest of its kind: messages and
+// changes are two streams, of which one may be read later. Call it with mu held.
+func (f *follower) hasHeard(k kind, w *witness) bool {
+	return w != nil && w.last() >= f.ledger.newest(f.epoch(), k)
 }
 
 // situation describes what is missing.

@@ -112,12 +112,17 @@ func (l *ledger) offsets(epoch string, k kind) []uint64 {
 }
 
 // head is the highest offset of messages and changes in an epoch.
-func (l *ledger) head(epoch string) (highest uint64) {
+func (l *ledger) head(epoch string) uint64 {
+	return max(l.newest(epoch, message), l.newest(epoch, change))
+}
+
+// newest is the highest offset of one kind in an epoch, 0 without one.
+func (l *ledger) newest(epoch string, k kind) (highest uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.logs[epoch]; e != nil {
 		for offset, n := range e.at {
-			if n.kind != outcome {
+			if n.kind == k {
 				highest = max(highest, offset)
 			}
 		}

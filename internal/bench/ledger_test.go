@@ -81,3 +81,18 @@ func TestLedger(t *testing.T) {
 		}
 	})
 }
+
+func TestHasHeard(t *testing.T) {
+	l := newLedger("realtime:x", new(verdict))
+	l.acknowledge("ada", "e", 1, "m1", message)
+	l.acknowledge("ada", "e", 2, "c1", change)
+	l.acknowledge("ada", "e", 3, "m2", message)
+	at := func(k kind, offset uint64) *witness { return &witness{who: "ben", epoch: "e", kind: k, from: offset} }
+	f := &follower{ledger: l, messages: at(message, 3)}
+	if f.hasHeard(change, nil) || f.hasHeard(change, at(change, 0)) {
+		t.Error("a member whose messages have come to the end counts as one whose changes have")
+	}
+	if !f.hasHeard(message, f.messages) || !f.hasHeard(change, at(change, 2)) {
+		t.Error("a member who has heard everything counts as one who has not")
+	}
+}
