@@ -189,9 +189,9 @@ func (ch *Channel) Ready(ctx context.Context) error {
 // Subscribe begins a stream of the messages with one of these events; without
 // events, of all. It has what comes from now on, in the order of the log, each
 // once: after a disconnect it goes on where it was, or says with a [*Resync] that
-// it cannot. The first stream of a claim with From or Replay has all that came since
-// the claim was made, however late it is asked for. It ends when it is closed, or
-// with the claim.
+// it cannot. Where the claim's From or Replay counts, its first stream has all that
+// came since the claim was made, however late it is asked for; what waits until then
+// has the bounds of every stream. It ends when it is closed, or with the claim.
 func (ch *Channel) Subscribe(events ...string) *Stream[Message] {
 	m := ch.m
 	m.c.mu.Lock()

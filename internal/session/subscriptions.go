@@ -8,7 +8,8 @@ import (
 
 // subscriptions are a session's memberships in the order of their topics: what is
 // done to all of them is done in the same order every time. A page has one or a
-// few, and a hundred at most unless the limit was raised: a map would weigh more than the session.
+// few, and a hundred at most unless the limit was raised: a map would weigh more than
+// the session.
 type subscriptions struct {
 	all    []*subscription // to be read only
 	hashes []uint32        // of their topics
