@@ -30,7 +30,10 @@ type Options struct {
 	QueueBytes int
 	// IdleAfter closes a socket on which nothing arrives (C3). 0 means 60 s.
 	IdleAfter time.Duration
-	// PingEvery is after what silence of its client a socket is pinged. 0 means 25 s.
+	// PingEvery is after what silence of its client a socket is pinged. 0 means 40 s:
+	// later than any client of this wire beats (phoenix every 30 s), so that only those
+	// are asked who would not have said anything, and early enough for an answer
+	// before IdleAfter.
 	PingEvery time.Duration
 	// StalledAfter cuts a socket that takes no byte of what waits for it. 0 means 30 s.
 	StalledAfter time.Duration
@@ -52,7 +55,7 @@ func (o Options) withDefaults() Options {
 		o.QueueBytes = 4 << 20
 	}
 	set(&o.IdleAfter, 60*time.Second)
-	set(&o.PingEvery, 25*time.Second)
+	set(&o.PingEvery, 40*time.Second)
 	set(&o.StalledAfter, 30*time.Second)
 	set(&o.SweepEvery, 5*time.Second)
 	if o.Logger == nil {

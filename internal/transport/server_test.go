@@ -93,11 +93,11 @@ func (e *endpoint) dial(t *testing.T) net.Conn {
 }
 
 func TestDeadlines(t *testing.T) {
-	t.Run("[C3] a silent socket is pinged after 25 s, and closed with 4201 when nothing arrives for 60 s", func(t *testing.T) {
+	t.Run("[C3] a silent socket is pinged after 40 s, and closed with 4201 when nothing arrives for 60 s", func(t *testing.T) {
 		e := newEndpoint(t, Options{})
 		conn := e.dial(t)
 		e.only(t) // the sweep that pings has to know it
-		e.clock.Store(int64(26 * time.Second))
+		e.clock.Store(int64(41 * time.Second))
 		if f, err := ws.ReadFrame(conn); err != nil || f.Header.OpCode != ws.OpPing {
 			t.Fatalf("got %+v, %v; want a ping", f.Header, err)
 		}
@@ -116,7 +116,7 @@ func TestDeadlines(t *testing.T) {
 			return
 		}
 	})
-	t.Run("[C3] who speaks is not pinged, who is silent once in 25 s", func(t *testing.T) {
+	t.Run("[C3] who beats is not pinged, who is silent once in 40 s", func(t *testing.T) {
 		s := &Server{opts: Options{}.withDefaults()}
 		pings := func(beat int64) (at []int64) {
 			for now := int64(5000); now <= 120_000; now += 5000 {
@@ -130,7 +130,7 @@ func TestDeadlines(t *testing.T) {
 			}
 			return at
 		}
-		if got := fmt.Sprint(pings(0), pings(24_000), pings(60_000)); got != "[30 55 80 105] [] [25 50 85 110]" {
+		if got := fmt.Sprint(pings(0), pings(30_000), pings(60_000)); got != "[45 85] [] [40 100]" {
 			t.Error(got)
 		}
 	})
