@@ -105,12 +105,12 @@ func decodeArray(data []byte) (Frame, error) {
 		case 1:
 			f.Ref = refValue(value)
 		case 2:
-			f.Topic = stringValue(value)
+			f.Topic = nameValue(value)
 			if !isString(value) {
 				fault = "topic is not a string"
 			}
 		case 3:
-			f.Event = stringValue(value)
+			f.Event = nameValue(value)
 			if !isString(value) {
 				fault = "event is not a string"
 			}
@@ -144,7 +144,7 @@ func decodeObject(data []byte) (Frame, error) {
 	ok := members(data, func(m member) bool {
 		switch m.key {
 		case "topic":
-			f.Topic, hasTopic = stringValue(m.value), isString(m.value)
+			f.Topic, hasTopic = nameValue(m.value), isString(m.value)
 		case "event":
 			f.Event, hasEvent = stringValue(m.value), isString(m.value)
 		case "payload":

@@ -105,9 +105,18 @@ func EncodeText(v Version, joinRef, ref, topic, event string, payload []byte) Me
 	return finish(appendTail(buf, v, ref), false)
 }
 
+// replySize is what a reply has at most besides its refs, its topic and its
+// response, when none of them needs escaping.
+func replySize(v Version) int {
+	if v == V1 {
+		return len(`{"topic":"","event":"phx_reply","payload":{"status":"error","response":},"ref":null}`)
+	}
+	return len(`[null,null,"","phx_reply",{"status":"error","response":}]`)
+}
+
 // EncodeReply encodes a phx_reply; response must be a JSON value.
 func EncodeReply(v Version, joinRef, ref, topic string, ok bool, response []byte) Message {
-	buf := begin(len(response) + len(topic) + 96)
+	buf := begin(len(response) + len(topic) + len(joinRef) + len(ref) + replySize(v))
 	buf = appendHead(buf, v, joinRef, ref, topic, EventReply)
 	if ok {
 		buf = append(buf, `{"status":"ok","response":`...)

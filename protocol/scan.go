@@ -93,7 +93,7 @@ type member struct {
 // It reports whether b is an object.
 func members(b []byte, yield func(m member) bool) bool {
 	return quotedMembers(b, func(m member) bool {
-		m.key = stringValue(m.quoted)
+		m.key = nameValue(m.quoted)
 		return yield(m)
 	})
 }
@@ -138,6 +138,43 @@ func stringValue(b []byte) string {
 		}
 	}
 	return string(b[1 : len(b)-1])
+}
+
+// nameValue is stringValue for what is mostly one of the wire's own names: those
+// that stand in frames all the time are not allocated anew.
+func nameValue(b []byte) string {
+	if len(b) < 2 || b[0] != '"' {
+		return ""
+	}
+	switch string(b[1 : len(b)-1]) {
+	case TopicPhoenix:
+		return TopicPhoenix
+	case EventHeartbeat:
+		return EventHeartbeat
+	case EventBroadcast:
+		return EventBroadcast
+	case EventMutate:
+		return EventMutate
+	case EventPresence:
+		return EventPresence
+	case "topic":
+		return "topic"
+	case "event":
+		return "event"
+	case "payload":
+		return "payload"
+	case "ref":
+		return "ref"
+	case "join_ref":
+		return "join_ref"
+	case "type":
+		return "type"
+	case "meta":
+		return "meta"
+	case "id":
+		return "id"
+	}
+	return stringValue(b)
 }
 
 // refValue reads a ref: a string, or a number as some clients send it; null and

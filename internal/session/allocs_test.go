@@ -33,6 +33,24 @@ func TestLimitAllocations(t *testing.T) {
 	}
 }
 
+func TestHeartbeatAllocations(t *testing.T) {
+	for v, beat := range map[protocol.Version][]byte{
+		protocol.V1: []byte(`{"topic":"phoenix","event":"heartbeat","payload":{},"ref":"1234"}`),
+		protocol.V2: []byte(`[null,"1234","phoenix","heartbeat",{}]`),
+	} {
+		w := newLimitedWorld(t, limit.Unlimited())
+		s := session.New(w.deps, sink{}, v, token(t, "ada", time.Hour))
+		t.Cleanup(s.Close)
+		budget := 2.0 // its ref and the answer
+		if v == protocol.V1 {
+			budget = 3 // and who looks at the members of its object
+		}
+		if got := testing.AllocsPerRun(1000, func() { s.Receive(false, beat) }); got > budget {
+			t.Errorf("version %d: %v allocations, of %v at most", v, got, budget)
+		}
+	}
+}
+
 func TestBroadcastAllocations(t *testing.T) {
 	w := newLimitedWorld(t, limit.Unlimited())
 	var out tally
@@ -53,7 +71,7 @@ func TestBroadcastAllocations(t *testing.T) {
 		t.Fatalf("%d frames, want %d", out.frames, want)
 	}
 	// Its parts, what is kept of it, and its one encoding for all members.
-	const budget = 11
+	const budget = 8
 	if got > budget {
 		t.Errorf("%v allocations for a broadcast to three, of %d at most", got, budget)
 	}
@@ -84,7 +102,7 @@ func TestNoteAllocations(t *testing.T) {
 	}
 	// From the frame that was read to those that are to be written: 119 when all of
 	// the record was decoded for its schema, and every condition had its maps.
-	const budget = 48
+	const budget = 47
 	if got > budget {
 		t.Errorf("%v allocations for a patch of a note, of %d at most", got, budget)
 	}

@@ -129,9 +129,17 @@ func (s *Session) reply(m protocol.Message) {
 		s.expecting.Answer(m)
 		s.expecting = nil
 	default:
-		s.conn.Send(m)
+		one := single.Get().(*[1]protocol.Message)
+		one[0] = m
+		s.conn.Send(one[:]...)
+		one[0] = protocol.Message{}
+		single.Put(one)
 	}
 }
+
+// single are lists of one frame: a conn is an interface, so that the compiler would
+// allocate one for each reply.
+var single = sync.Pool{New: func() any { return new([1]protocol.Message) }}
 
 // send sends frames now, behind what is answered already.
 func (s *Session) send(frames ...protocol.Message) {

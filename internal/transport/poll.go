@@ -33,6 +33,7 @@ type poller struct {
 
 	jobs    chan *polled // to those who wait for work
 	waiting atomic.Int32 // how many these are
+	staff   atomic.Int32 // with those who work
 
 	mu      sync.RWMutex // guards the following
 	sockets []*polled    // by descriptor
@@ -137,16 +138,35 @@ func (p *poller) close() {
 // stacks, which a new one would have to grow: serving a frame goes deep.
 const maxSpare = 64
 
-// employ has somebody work for a socket, now.
+// employ has somebody work for a socket, now. When all are busy they may be waiting
+// for the engine. But when there are many already, because a thousand answer the
+// pings of one sweep, most of them have only not had their turn yet; they are given
+// it, before the next gets a stack of its own.
 func (p *poller) employ(c *polled) {
+	if p.offer(c) {
+		return
+	}
+	if p.staff.Load() >= maxSpare {
+		if runtime.Gosched(); p.offer(c) {
+			return
+		}
+	}
+	p.staff.Add(1)
+	p.running.Go(func() {
+		defer p.staff.Add(-1)
+		for c := c; c != nil; c = p.next() {
+			c.work()
+		}
+	})
+}
+
+// offer gives the work to one who waits for it; false when nobody does.
+func (p *poller) offer(c *polled) bool {
 	select {
 	case p.jobs <- c:
-	default: // all are busy, perhaps waiting for the engine
-		p.running.Go(func() {
-			for c := c; c != nil; c = p.next() {
-				c.work()
-			}
-		})
+		return true
+	default:
+		return false
 	}
 }
 
