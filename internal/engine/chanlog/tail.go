@@ -53,6 +53,10 @@ func (t *Tail) Len() int { return len(t.rows) - t.start }
 // First is the offset of the oldest record; without one it means nothing.
 func (t *Tail) First() uint64 { return t.first }
 
+// EndsAt says whether the newest record has this offset, as has that of a whole
+// log with this head. A tail without records ends everywhere.
+func (t *Tail) EndsAt(off uint64) bool { return t.Len() == 0 || t.first+uint64(t.Len())-1 == off }
+
 func (t *Tail) push(r *Record) {
 	if len(t.rows) == cap(t.rows) && t.start > len(t.rows)/2 {
 		t.rows, t.start = t.rows[:copy(t.rows, t.rows[t.start:])], 0

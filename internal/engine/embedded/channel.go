@@ -132,7 +132,7 @@ func (c *channel) adopt(img *image) error {
 		}
 		c.RestoreRecord(r, below)
 	}
-	if t := &c.Tail; t.Len() > 0 && t.First()+uint64(t.Len())-1 != c.Head {
+	if !c.Tail.EndsAt(c.Head) {
 		return fmt.Errorf("entries end before %d: %w", c.Head, chanlog.ErrCorrupt)
 	}
 	c.diskFirst = c.Head + 1

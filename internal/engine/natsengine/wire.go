@@ -182,7 +182,7 @@ func decodeBase(name string, body []byte) (*base, error) {
 		}
 		l.RestoreValue(v)
 	}
-	if t := &l.Tail; l.Head != b.head || t.Len() > 0 && t.First()+uint64(t.Len())-1 != b.head {
+	if l.Head != b.head || !l.Tail.EndsAt(b.head) {
 		return nil, fmt.Errorf("base at %d with entries to %d: %w", b.head, l.Head, chanlog.ErrCorrupt)
 	}
 	return b, d.End(version, "base")
