@@ -255,7 +255,7 @@ func DecodeBinaryBroadcast(data []byte) (Frame, error) {
 		return Frame{}, malformed("a binary broadcast that is not of raw bytes")
 	}
 	if parts[2] != "" {
-		if !json.Valid([]byte(parts[2])) || !isObject([]byte(parts[2])) {
+		if !valid([]byte(parts[2])) || !isObject([]byte(parts[2])) {
 			return Frame{}, malformed("metadata is not a JSON object")
 		}
 		f.Metadata = json.RawMessage(parts[2])

@@ -81,11 +81,8 @@ func malformed(format string, args ...any) error {
 
 // DecodeText decodes a text frame of the given version.
 func DecodeText(v Version, data []byte) (Frame, error) {
-	if !json.Valid(data) {
-		return Frame{}, malformed("not JSON")
-	}
-	if !utf8.Valid(data) {
-		return Frame{}, malformed("not UTF-8")
+	if !valid(data) {
+		return Frame{}, malformed("not JSON in UTF-8")
 	}
 	if v == V1 {
 		return decodeObject(data)
@@ -208,7 +205,7 @@ func decodeUserPush(data []byte) (Frame, error) {
 		return Frame{}, malformed("topic of a kind 3 is no channel's")
 	}
 	if parts[4] != "" {
-		if !json.Valid([]byte(parts[4])) || !isObject([]byte(parts[4])) {
+		if !valid([]byte(parts[4])) || !isObject([]byte(parts[4])) {
 			return Frame{}, malformed("metadata is not a JSON object")
 		}
 		f.Metadata = json.RawMessage(parts[4])
@@ -217,7 +214,7 @@ func decodeUserPush(data []byte) (Frame, error) {
 		f.IsBinary, f.Binary = true, rest
 		return f, nil
 	}
-	if !json.Valid(rest) || !utf8.Valid(rest) {
+	if !valid(rest) {
 		return Frame{}, malformed("payload is not JSON")
 	}
 	f.Payload = rest

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// The scanner walks JSON that json.Valid has accepted. Knowing that, it can cut
+// The scanner walks JSON that valid has accepted. Knowing that, it can cut
 // a frame into its parts without building anything: user payloads are passed on
 // as the bytes they came in.
 
@@ -18,7 +18,7 @@ func skipSpace(b []byte, i int) int {
 
 // skipString returns the index behind the string that begins at b[i] == '"'.
 func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
+	for i = skipPlain(b, i+1); i < len(b); i++ {
 		switch b[i] {
 		case '\\':
 			i++

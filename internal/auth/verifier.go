@@ -10,7 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -260,13 +260,24 @@ func normalize(token string) (string, *TokenError) {
 		}
 		token = decoded
 	}
-	if strings.ContainsFunc(token, unicode.IsSpace) {
+	if mayHaveSpace(token) {
 		token = strings.Join(strings.Fields(token), "")
 	}
 	if token == "" {
 		return "", tokenError(CodeAPIKeyMissing, "no token was given")
 	}
 	return token, nil
+}
+
+// mayHaveSpace says whether some byte may be white space, or a part of it. A token's
+// characters are none, and it has hundreds.
+func mayHaveSpace(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= utf8.RuneSelf {
+			return true
+		}
+	}
+	return false
 }
 
 // A parsedToken is a token whose signature was not checked yet.
