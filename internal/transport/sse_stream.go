@@ -30,7 +30,7 @@ type stream struct {
 	gone chan struct{} // closed when run has returned
 
 	heard    atomic.Int64 // Unix ms of the newest frame from the client
-	wrote    atomic.Int64 // Unix ms of the newest bytes that were written
+	wrote    atomic.Int64 // Unix ms since when the newest bytes are written
 	progress atomic.Int64 // the same, or when something began to wait
 
 	mu      sync.Mutex // guards the following
@@ -171,6 +171,9 @@ func (st *stream) run(ctx context.Context, w http.ResponseWriter) {
 	defer st.leave()
 	batch, last := appendEvent(nil, "open", []byte(`{"id":"`+st.id+`"}`)), false
 	for {
+		if len(batch) > 0 {
+			st.wrote.Store(st.now().UnixMilli()) // before the client can have it
+		}
 		for piece := range slices.Chunk(batch, writeSize) {
 			if _, err := w.Write(piece); err != nil {
 				return
@@ -181,7 +184,6 @@ func (st *stream) run(ctx context.Context, w http.ResponseWriter) {
 			if err := control.Flush(); err != nil {
 				return
 			}
-			st.wrote.Store(st.now().UnixMilli())
 		}
 		if last {
 			return
