@@ -13,14 +13,15 @@
 //
 // # Reading
 //
-// One goroutine waits for all sockets (epoll on Linux, kqueue on macOS). A socket
+// One goroutine waits for all sockets (epoll on Linux, kqueue on macOS, where it keeps
+// a thread). A socket
 // that is readable is worked for by a goroutine of its own for as long as there
 // is something to do, so that a receiver which waits for a disk keeps nobody
 // else waiting; an idle socket has none. On other systems, and for conns without
 // a descriptor, each socket has a goroutine that reads it.
 //
 // A buffer is borrowed when there is something to read, so an idle connection
-// holds none. A frame that has not arrived whole is kept; its memory grows with
+// holds none; only a conn without a descriptor, as one of TLS, keeps one. A frame that has not arrived whole is kept; its memory grows with
 // what arrived, never with what a header announces.
 //
 // Reads and writes that do not wait are not announced to Go's scheduler (package

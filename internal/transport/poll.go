@@ -5,12 +5,11 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,64 +20,56 @@ import (
 )
 
 // A poller waits for many sockets in one goroutine: an idle one has no goroutine
-// of its own and no buffer. It waits for the kernel's queue of events the way Go
-// waits for any descriptor, so no thread is held, and a queue that is never
-// empty is emptied without waiting.
+// of its own and no buffer.
 type poller struct {
-	file    *os.File // the kernel's queue
-	queue   int      // its descriptor
+	queue   *queue // the kernel's, of events
+	logger  *slog.Logger
 	closing chan struct{}
 	once    sync.Once
 	running sync.WaitGroup // run, and those who work
 
 	jobs    chan *polled // to those who wait for work
 	waiting atomic.Int32 // how many these are
-	staff   atomic.Int32 // with those who work
+	staff   atomic.Int32 // how many there are, waiting or at work
 
 	mu      sync.RWMutex // guards the following
 	sockets []*polled    // by descriptor
 }
 
-func newPoller() (*poller, error) {
+func newPoller(logger *slog.Logger) (*poller, error) {
 	queue, err := openQueue()
 	if err != nil {
 		return nil, fmt.Errorf("open a queue of events: %w", err)
 	}
-	if err := unix.SetNonblock(queue, true); err != nil { // so that os.NewFile lets Go poll it
-		_ = unix.Close(queue) // the first error is the one that counts
-		return nil, fmt.Errorf("open a queue of events: %w", err)
-	}
-	p := &poller{
-		file: os.NewFile(uintptr(queue), "events"), queue: queue,
-		closing: make(chan struct{}), jobs: make(chan *polled),
-	}
-	raw, err := p.file.SyscallConn()
-	if err != nil {
-		_ = p.file.Close() // likewise
-		return nil, fmt.Errorf("open a queue of events: %w", err)
-	}
-	p.running.Go(func() { p.run(raw) })
+	p := &poller{queue: queue, logger: logger, closing: make(chan struct{}), jobs: make(chan *polled)}
+	p.running.Go(p.run)
 	return p, nil
 }
 
 // run wakes sockets until the poller is closed.
-func (p *poller) run(raw syscall.RawConn) {
-	var events eventList
+func (p *poller) run() {
 	var ready []*polled
-	_ = raw.Read(func(uintptr) bool { // ends with the file
-		for {
-			n := events.wait(p.queue)
-			ready = p.find(&events, n, ready[:0])
-			for i, c := range ready {
-				c.wake()
-				ready[i] = nil
+	err := p.queue.each(func(events *eventList, n int) {
+		ready = p.find(events, n, ready[:0])
+		for i, c := range ready {
+			if i%maxSpare == 0 && p.crowded() {
+				runtime.Gosched()
 			}
-			if n < len(events) {
-				return false
-			}
+			c.wake()
+			ready[i] = nil
 		}
 	})
+	select {
+	case <-p.closing:
+	default:
+		p.logger.Error("sockets are not waited for any more; restart the server", "cause", err)
+	}
 }
+
+// crowded says that there are many who work, and none who waits for it. Most of them
+// have only not had their turn yet: a thousand answer the pings of one sweep. Given
+// it, they are soon done, and the next need no goroutines with stacks of their own.
+func (p *poller) crowded() bool { return p.staff.Load() >= maxSpare && p.waiting.Load() == 0 }
 
 // find returns the sockets of n events. One that has ended meanwhile, and whose
 // descriptor is another's now, makes that one look in vain.
@@ -110,7 +101,7 @@ func (p *poller) add(c *polled) error {
 	}
 	p.sockets[c.fd] = c
 	p.mu.Unlock()
-	return watchReads(p.queue, c.fd)
+	return p.queue.watchReads(c.fd)
 }
 
 // remove must come before the descriptor is closed.
@@ -129,7 +120,7 @@ func (p *poller) close() {
 	}
 	p.once.Do(func() {
 		close(p.closing)
-		_ = p.file.Close() // nothing is lost by it
+		p.queue.close()
 	})
 	p.running.Wait()
 }
@@ -138,35 +129,18 @@ func (p *poller) close() {
 // stacks, which a new one would have to grow: serving a frame goes deep.
 const maxSpare = 64
 
-// employ has somebody work for a socket, now. When all are busy they may be waiting
-// for the engine. But when there are many already, because a thousand answer the
-// pings of one sweep, most of them have only not had their turn yet; they are given
-// it, before the next gets a stack of its own.
+// employ has somebody work for a socket, now. It may be called with locks held.
 func (p *poller) employ(c *polled) {
-	if p.offer(c) {
-		return
-	}
-	if p.staff.Load() >= maxSpare {
-		if runtime.Gosched(); p.offer(c) {
-			return
-		}
-	}
-	p.staff.Add(1)
-	p.running.Go(func() {
-		defer p.staff.Add(-1)
-		for c := c; c != nil; c = p.next() {
-			c.work()
-		}
-	})
-}
-
-// offer gives the work to one who waits for it; false when nobody does.
-func (p *poller) offer(c *polled) bool {
 	select {
 	case p.jobs <- c:
-		return true
-	default:
-		return false
+	default: // all are busy, perhaps waiting for the engine
+		p.staff.Add(1)
+		p.running.Go(func() {
+			defer p.staff.Add(-1)
+			for c := c; c != nil; c = p.next() {
+				c.work()
+			}
+		})
 	}
 }
 
@@ -185,7 +159,7 @@ func (p *poller) next() *polled {
 }
 
 func (s *Server) openPoller() *poller {
-	p, err := newPoller()
+	p, err := newPoller(s.opts.Logger)
 	if err != nil {
 		s.opts.Logger.Warn("sockets cannot be polled; each has a goroutine", "cause", err)
 		return nil
@@ -407,7 +381,7 @@ func (c *polled) drainLater(*socket) {
 	if c.watchesWrites {
 		return
 	}
-	if err := watchWrites(c.server.poller.queue, c.fd); err != nil {
+	if err := c.server.poller.queue.watchWrites(c.fd); err != nil {
 		c.failLocked()
 		return
 	}

@@ -1,27 +1,70 @@
 package transport
 
 import (
+	"os"
+	"syscall"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/chorale-rt/chorale/internal/nonblock"
 )
 
-// eventList is what is fetched from the kernel's queue at once. Each event is
-// told once (EPOLLET, see epoll(7)).
+// A queue is an epoll queue. It is waited for the way Go waits for any descriptor,
+// so no thread is held, and one that is never empty is emptied without waiting.
+type queue struct {
+	file *os.File
+	raw  syscall.RawConn // of file
+	fd   int             // likewise
+}
+
+// eventList is what is fetched from the queue at once. Each event is told once
+// (EPOLLET, see epoll(7)).
 type eventList [128]unix.EpollEvent
 
-func openQueue() (int, error) { return unix.EpollCreate1(unix.EPOLL_CLOEXEC) }
+func openQueue() (*queue, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // so that os.NewFile lets Go poll it
+		_ = unix.Close(fd) // the first error is the one that counts
+		return nil, err
+	}
+	q := &queue{file: os.NewFile(uintptr(fd), "events"), fd: fd}
+	if q.raw, err = q.file.SyscallConn(); err != nil {
+		_ = q.file.Close() // likewise
+		return nil, err
+	}
+	return q, nil
+}
+
+// each hands over events, n at a time, until the queue is closed. n may be 0.
+func (q *queue) each(handle func(events *eventList, n int)) error {
+	var events eventList
+	return q.raw.Read(func(uintptr) bool {
+		for {
+			n := events.wait(q.fd)
+			handle(&events, n)
+			if n < len(events) {
+				return false
+			}
+		}
+	})
+}
+
+// close ends each.
+func (q *queue) close() { _ = q.file.Close() } // nothing is lost by it
 
 // watchReads lets the queue tell when there is something to read, and of the end.
-func watchReads(queue, fd int) error {
-	return unix.EpollCtl(queue, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
+func (q *queue) watchReads(fd int) error {
+	return unix.EpollCtl(q.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(fd),
 	})
 }
 
 // watchWrites lets it tell as well when there is room again.
-func watchWrites(queue, fd int) error {
-	return unix.EpollCtl(queue, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{
+func (q *queue) watchWrites(fd int) error {
+	return unix.EpollCtl(q.fd, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(fd),
 	})
 }
