@@ -54,10 +54,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refused, ch
 	if chorale {
 		if conn, err := upgrade(w, r); err == nil {
 			sock, link := newConnSocket(conn, s.terms)
-			sock.Close(why.code, why.text)
-			rd := connReader{reader: reader{socket: sock, to: deaf{}}, link: link}
-			_ = rd.run() // until the client has seen the code, or lingerFor
-			_ = conn.Close()
+			link.dismiss(sock, why.code, why.text)
 		}
 		return
 	}

@@ -114,6 +114,16 @@ func (l *connLink) linger() {
 	_ = l.conn.SetDeadline(time.Now().Add(lingerFor)) // on failure the reader ends at once, which is as good
 }
 
+// dismiss ends a socket that nobody serves: its client is told why, and has lingerFor
+// to see it.
+func (l *connLink) dismiss(s *socket, code int, reason string) {
+	s.Close(code, reason)
+	rd := connReader{reader: reader{socket: s, to: deaf{}}, link: l}
+	_ = rd.run() // whatever it says
+	l.flusher.Wait()
+	_ = l.conn.Close() // there is nobody to tell
+}
+
 // cut implements link.
 func (l *connLink) cut() {
 	_ = l.conn.Close() // the error that matters was the write's

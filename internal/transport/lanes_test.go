@@ -270,12 +270,15 @@ type swift struct{ link }
 
 func (swift) writeNow(b []byte) (int, error) { return len(b), nil }
 
-func TestLaneAllocations(t *testing.T) {
+func TestDeliveryAllocations(t *testing.T) {
 	s := &socket{}
 	s.init(swift{}, &terms{maxQueue: 1 << 20, now: time.Now})
-	var conn session.Conn = &lane{lanes: &lanes{socket: s}, number: 7}
-	frames := []protocol.Message{textMessage("one"), textMessage("two")}
-	if n := testing.AllocsPerRun(100, func() { conn.Send(frames...) }); n != 0 {
-		t.Errorf("a delivery costs %v allocations", n)
+	for name, conn := range map[string]session.Conn{"socket": s, "lane": &lane{lanes: &lanes{socket: s}, number: 7}} {
+		frames := []protocol.Message{textMessage("one"), textMessage("two")}
+		for n := 1; n <= len(frames); n++ {
+			if got := testing.AllocsPerRun(100, func() { conn.Send(frames[:n]...) }); got != 0 {
+				t.Errorf("%s: %v allocations for a delivery of %d", name, got, n)
+			}
+		}
 	}
 }

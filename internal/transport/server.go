@@ -168,8 +168,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, isShared bo
 	u := s.user(sock, &h)
 	if !s.add(sock, u) {
 		u.Close()
-		sock.Close(protocol.CloseRestart, "the server is shutting down")
-		_ = conn.Close() // its reader never started
+		link.dismiss(sock, protocol.CloseRestart, "the server is shutting down")
 		s.leave(sock, ticket)
 		return
 	}

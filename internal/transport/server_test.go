@@ -55,6 +55,12 @@ func newLimitedEndpoint(t *testing.T, s limit.Settings) *endpoint {
 
 func newEndpointWith(t *testing.T, o Options, s limit.Settings) *endpoint {
 	t.Helper()
+	return newEndpointOver(t, httptest.NewServer, o, s)
+}
+
+// newEndpointOver is newEndpointWith behind a server that start starts.
+func newEndpointOver(t *testing.T, start func(http.Handler) *httptest.Server, o Options, s limit.Settings) *endpoint {
+	t.Helper()
 	e := &endpoint{}
 	begin := time.Unix(1_764_000_000, 0)
 	o.Deps = &session.Deps{
@@ -67,7 +73,7 @@ func newEndpointWith(t *testing.T, o Options, s limit.Settings) *endpoint {
 	e.server = NewServer(o)
 	mux := http.NewServeMux()
 	e.server.Register(mux)
-	web := httptest.NewServer(mux)
+	web := start(mux)
 	e.web = web.URL
 	e.url = "ws" + web.URL[len("http"):] + "/socket/websocket"
 	t.Cleanup(func() {

@@ -3,6 +3,8 @@ package transport
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +56,7 @@ func TestTransports(t *testing.T) {
 	for name, w := range map[string]way{
 		"WebSocket":                         {dial: dialSocket},
 		"WebSocket, a goroutine per socket": {dial: dialSocket, goroutines: true},
+		"WebSocket over TLS":                {dial: dialSocket, start: httptest.NewTLSServer},
 		"event stream":                      {dial: dialStream},
 		"lane":                              {dial: dialLane},
 		"lane, a goroutine per socket":      {dial: dialLane, goroutines: true},
@@ -72,18 +75,27 @@ func TestTransports(t *testing.T) {
 // way is what carries the frames in a run of the suite.
 type way struct {
 	dial       dialer
-	goroutines bool // Options.Goroutines
+	goroutines bool                                // Options.Goroutines
+	start      func(http.Handler) *httptest.Server // nil means httptest.NewServer
 }
 
 func (w way) endpoint(t *testing.T, o Options) *endpoint {
 	t.Helper()
-	o.Goroutines = w.goroutines
-	return newEndpoint(t, o)
+	return w.with(t, o, limit.Unlimited())
 }
 
 func (w way) limited(t *testing.T, s limit.Settings) *endpoint {
 	t.Helper()
-	return newEndpointWith(t, Options{Goroutines: w.goroutines}, s)
+	return w.with(t, Options{}, s)
+}
+
+func (w way) with(t *testing.T, o Options, s limit.Settings) *endpoint {
+	t.Helper()
+	o.Goroutines = w.goroutines
+	if w.start == nil {
+		return newEndpointWith(t, o, s)
+	}
+	return newEndpointOver(t, w.start, o, s)
 }
 
 // suiteUp: what clients send.
