@@ -143,7 +143,7 @@ func decodeObject(data []byte) (Frame, error) {
 		case "topic":
 			f.Topic, hasTopic = nameValue(m.value), isString(m.value)
 		case "event":
-			f.Event, hasEvent = stringValue(m.value), isString(m.value)
+			f.Event, hasEvent = nameValue(m.value), isString(m.value)
 		case "payload":
 			f.Payload, hasPayload = m.value, true
 		case "ref":

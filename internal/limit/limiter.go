@@ -136,7 +136,7 @@ func (l *Limiter) Notice(s *Sender) bool {
 }
 
 // Unrefused is the rate of what is never refused: heartbeats, leaves, pings, frames
-// that cannot be read. A client beats every 25 s, and leaves a hundred channels
+// that cannot be read. A client beats every 15 to 30 s, and leaves a hundred channels
 // at once when a page closes.
 func Unrefused() Rate { return Rate{PerSecond: 100, Burst: 1000} }
 

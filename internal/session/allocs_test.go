@@ -41,12 +41,9 @@ func TestHeartbeatAllocations(t *testing.T) {
 		w := newLimitedWorld(t, limit.Unlimited())
 		s := session.New(w.deps, sink{}, v, token(t, "ada", time.Hour))
 		t.Cleanup(s.Close)
-		budget := 2.0 // its ref and the answer
-		if v == protocol.V1 {
-			budget = 3 // and who looks at the members of its object
-		}
+		const budget = 2 // its ref and the answer
 		if got := testing.AllocsPerRun(1000, func() { s.Receive(false, beat) }); got > budget {
-			t.Errorf("version %d: %v allocations, of %v at most", v, got, budget)
+			t.Errorf("version %d: %v allocations, of %d at most", v, got, budget)
 		}
 	}
 }

@@ -137,7 +137,7 @@ func (s *Session) reply(m protocol.Message) {
 	}
 }
 
-// single are lists of one frame: a conn is an interface, so that the compiler would
+// single are lists of one frame: a conn is an interface, so the compiler would
 // allocate one for each reply.
 var single = sync.Pool{New: func() any { return new([1]protocol.Message) }}
 
