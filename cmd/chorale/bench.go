@@ -405,6 +405,8 @@ type benchAppendCmd struct {
 	Dir        string        `type:"existingdir" help:"Where the log is kept; the default is the system's temporary directory."`
 	Runs       int           `default:"3" help:"How often; the report shows medians."`
 	JSON       string        `name:"json" type:"path" placeholder:"FILE" help:"Write the report there too, every run in it."`
+	Title      string        `help:"For bench report: the section of the page."`
+	Label      string        `help:"For bench report: what this is there, beside others of the same title."`
 	Engine     string        `default:"embedded" env:"CHORALE_ENGINE" placeholder:"URL,…" help:"Which engine: embedded, or the URLs of NATS servers, where it makes streams of its own and deletes them. There every class is stored alike."`
 	NATS       natsLogin     `embed:"" prefix:"nats-"`
 	Streams    natsStreams   `embed:"" prefix:"nats-"`
@@ -417,7 +419,7 @@ func (c *benchAppendCmd) Run(ctx context.Context) error {
 		return err
 	}
 	s := bench.Append{Durability: durability, Writers: c.Writers, Channels: c.Channels, Bytes: c.Bytes, Duration: c.Duration}
-	t := benchTarget{Dir: c.Dir, Runs: c.Runs, JSON: c.JSON, secrets: []string{c.NATS.Token, c.NATS.Password}}
+	t := benchTarget{Dir: c.Dir, Runs: c.Runs, JSON: c.JSON, Title: c.Title, Label: c.Label, secrets: []string{c.NATS.Token, c.NATS.Password}}
 	if c.Engine == "embedded" {
 		s.Engine = "the engine in this process, as durable as " + c.Durability
 		s.Open = func(dir string) (engine.Engine, error) { return embedded.Open(embedded.Options{Dir: dir}) }

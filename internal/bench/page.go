@@ -160,6 +160,12 @@ func (s *section) columns() []string {
 		return []string{cpuShare, "… after the traffic", "server MiB resident"}
 	case "reconnect":
 		return []string{"server away", "p50", "p99", "max", "reconnects", "… resumed", "writes acknowledged"}
+	case "append":
+		return []string{"p50", "p99", "max", perSecond}
+	case "order":
+		return []string{"p50", "p99", "writes acknowledged", "reconnects", "… resumed", "lost", "duplicated", "out of order"}
+	case "flood":
+		return []string{"p50", "p99", "max", perSecond, cpu, "the flood's pushes per second"}
 	case "rooms":
 		return []string{"p50", "p99", perSecond, cpu, cpuShare, "… after the traffic"}
 	}
