@@ -131,6 +131,10 @@ func (s *section) plot() plot {
 		from, to = func(Figures) float64 { return 0 }, func(f Figures) float64 { return max(f.server().BytesPerConn, 0) / 1024 }
 	case "reconnect":
 		p.key = "● p50  ▮ p99 of the time until a client is up to date again, on a logarithmic axis"
+	case "append", "order":
+		p.key = "● p50  ▮ p99 of the time until a write is acknowledged, on a logarithmic axis"
+	case "catchup":
+		p.key = "● p50  ▮ p99 of the time from the join until all is there, on a logarithmic axis"
 	}
 	for _, e := range s.entries() {
 		p.rows = append(p.rows, plotRow{label: e.label(), from: from(e.median), to: to(e.median), own: e.subject == choraleName, least: e.median.AtLeast})
