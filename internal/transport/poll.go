@@ -51,13 +51,8 @@ func (p *poller) run() {
 	var ready []*polled
 	err := p.queue.each(func(events *eventList, n int) {
 		ready = p.find(events, n, ready[:0])
-		for i, c := range ready {
-			if i%maxSpare == 0 && p.crowded() {
-				runtime.Gosched()
-			}
-			c.wake()
-			ready[i] = nil
-		}
+		p.wakeAll(ready)
+		clear(ready)
 	})
 	select {
 	case <-p.closing:
@@ -66,10 +61,22 @@ func (p *poller) run() {
 	}
 }
 
-// crowded says that there are many who work, and none who waits for it. Most of them
-// have only not had their turn yet: a thousand answer the pings of one sweep. Given
-// it, they are soon done, and the next need no goroutines with stacks of their own.
-func (p *poller) crowded() bool { return p.staff.Load() >= maxSpare && p.waiting.Load() == 0 }
+// wakeAll has somebody work for each. When one had to be hired although there are
+// many, most of these have only not had their turn yet: a thousand answer the pings of
+// one sweep. Given it they are soon done, and the next need no goroutines with stacks
+// of their own. It is not given more than once for as many sockets, since others who
+// compute have a turn then too.
+func (p *poller) wakeAll(ready []*polled) {
+	next := 0
+	for i, c := range ready {
+		staff := p.staff.Load()
+		c.wake()
+		if i >= next && staff >= maxSpare && p.staff.Load() > staff {
+			runtime.Gosched()
+			next = i + maxSpare
+		}
+	}
+}
 
 // find returns the sockets of n events. One that has ended meanwhile, and whose
 // descriptor is another's now, makes that one look in vain.

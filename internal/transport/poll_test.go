@@ -5,6 +5,7 @@ package transport
 import (
 	"net"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -103,6 +104,25 @@ func TestPolling(t *testing.T) {
 			if err := p.ended(); err != nil {
 				t.Fatal(err)
 			}
+		}
+	})
+	t.Run("those who are ready all at once do not get a goroutine each", func(t *testing.T) {
+		e := newEndpoint(t, Options{})
+		const sockets = 10 * maxSpare
+		for range sockets {
+			e.dial(t)
+		}
+		eventually(t, "all to be let in", func() bool { return e.server.Conns() == sockets })
+		p := e.server.poller
+		eventually(t, "all to have been served", func() bool { return p.staff.Load() == p.waiting.Load() })
+		p.mu.RLock()
+		ready := slices.DeleteFunc(slices.Clone(p.sockets), func(c *polled) bool { return c == nil })
+		p.mu.RUnlock()
+		// With one processor nobody else has a turn but those who are given one.
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+		p.wakeAll(ready)
+		if n := p.staff.Load(); n > sockets/2 {
+			t.Errorf("%d goroutines for %d sockets", n, len(ready))
 		}
 	})
 	t.Run("a server that was shut down has no poller left, whoever asks twice", func(t *testing.T) {
