@@ -3,7 +3,9 @@
 package nonblock
 
 import (
+	"errors"
 	"net"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,4 +30,26 @@ func Detach(conn net.Conn) (fd int, ok bool) {
 	}
 	_ = conn.Close() // the connection goes on under the other descriptor
 	return fd, true
+}
+
+// DetachListener takes the descriptor away from a listener, which is closed by it:
+// listening goes on under the file's. What is accepted has TCP_NODELAY on. The caller
+// closes the file, for which Go's poller waits.
+func DetachListener(l *net.TCPListener) (*os.File, error) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd, failed := 0, error(nil)
+	err = raw.Control(func(old uintptr) {
+		// Connections have this of the socket that they are accepted from.
+		if failed = unix.SetsockoptInt(int(old), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); failed == nil {
+			fd, failed = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+		}
+	})
+	if err := errors.Join(err, failed); err != nil {
+		return nil, err
+	}
+	_ = l.Close() // listening goes on under the other descriptor
+	return os.NewFile(uintptr(fd), "listener"), nil
 }

@@ -208,7 +208,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.ready.Store(true) // before the first request can ask
 	served := make(chan error, 1)
-	wg.Go(func() { served <- web.Serve(s.listener) })
+	front := s.transport.Front(s.listener)
+	wg.Go(func() { served <- web.Serve(front) })
 
 	var err error
 	select {
@@ -216,7 +217,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-served:
 	}
 	s.ready.Store(false)
-	err = errors.Join(err, s.drain(web))
+	err = errors.Join(err, s.drain(web, front))
 	if profiles != nil {
 		err = errors.Join(err, profiles.Close())
 	}
@@ -226,11 +227,11 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // drain stops accepting, sends the clients away and waits for what is under way.
-func (s *Server) drain(web *http.Server) error {
+func (s *Server) drain(web *http.Server, front net.Listener) error {
 	s.opts.Logger.Info("draining", "sessions", s.transport.Conns())
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Drain+5*time.Second)
 	defer cancel()
-	listening := s.listener.Close()
+	listening := front.Close()
 	if errors.Is(listening, net.ErrClosed) {
 		listening = nil
 	}

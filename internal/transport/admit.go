@@ -19,7 +19,8 @@ type refused struct {
 	status       int
 	text         string
 	code         int
-	retryAfterMs int64 // 0 when waiting does not help
+	retryAfterMs int64      // 0 when waiting does not help
+	limit        limit.Name // that is reached; "" for a token
 }
 
 // address is where a request comes from, for the limits.
@@ -31,6 +32,15 @@ func (s *Server) address(r *http.Request) netip.Addr {
 // refused before anything is counted, so that strangers cannot use up what an
 // identity may have. The caller counts the ticket out.
 func (s *Server) admit(token string, address netip.Addr) (limit.Ticket, *refused) {
+	ticket, refused := s.letIn(token, address)
+	if refused != nil && refused.limit != "" {
+		s.opts.Deps.Metrics.Limited(string(refused.limit))
+	}
+	return ticket, refused
+}
+
+// letIn is admit for who is asked once more when he is refused, and counted then.
+func (s *Server) letIn(token string, address netip.Addr) (limit.Ticket, *refused) {
 	identity, err := s.opts.Deps.Verifier.Verify(token)
 	if err != nil {
 		text := "Error connecting to Realtime"
@@ -41,10 +51,9 @@ func (s *Server) admit(token string, address netip.Addr) (limit.Ticket, *refused
 	}
 	ticket, excess := s.limits.Connect(identity.Subject, address)
 	if excess.Over() {
-		s.opts.Deps.Metrics.Limited(string(excess.Limit))
 		return limit.Ticket{}, &refused{
 			status: http.StatusTooManyRequests, text: excess.Sentence(), code: protocol.CloseTooMany,
-			retryAfterMs: excess.RetryAfterMs(),
+			retryAfterMs: excess.RetryAfterMs(), limit: excess.Limit,
 		}
 	}
 	return ticket, nil
@@ -79,16 +88,19 @@ func (why *refused) answer(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(body) // nobody to tell
 }
 
-// requestToken is the token that a connection is opened with. query is the
-// request's, which is parsed at each call of r.URL.Query.
-func requestToken(r *http.Request, query url.Values) string {
-	if token := r.Header.Get("X-Api-Key"); token != "" {
-		return token
+// requestToken is the token that a connection is opened with. key is the request's
+// header X-Api-Key.
+func requestToken(key string, query url.Values) string {
+	if key != "" {
+		return key
 	}
 	return query.Get("apikey")
 }
 
-// deaf is the receiver of a socket that was refused.
-type deaf struct{}
+// nobody is the user of a socket that was refused.
+type nobody struct{}
 
-func (deaf) Receive(bool, []byte) {}
+func (nobody) Receive(bool, []byte) {}
+func (nobody) Announce()            {}
+func (nobody) Cancel()              {}
+func (nobody) Close()               {}

@@ -118,7 +118,7 @@ func (l *connLink) linger() {
 // to see it.
 func (l *connLink) dismiss(s *socket, code int, reason string) {
 	s.Close(code, reason)
-	rd := connReader{reader: reader{socket: s, to: deaf{}}, link: l}
+	rd := connReader{reader: reader{socket: s, to: nobody{}}, link: l}
 	_ = rd.run() // whatever it says
 	l.flusher.Wait()
 	_ = l.conn.Close() // there is nobody to tell

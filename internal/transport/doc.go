@@ -11,18 +11,25 @@
 // for the fallback's streams, with the differences under that heading; one suite
 // of tests runs over both, and over lanes.
 //
+// # Connecting
+//
+// [Server.Front] stands before net/http. A connection is waited for from its first byte
+// as sockets are; when its request turns out to be a plain one for a WebSocket it is
+// one, under the same descriptor, and otherwise it is given away with what was read.
+// Whatever is refused is, too, so that there is one place that answers (ADR 0026).
+//
 // # Reading
 //
 // One goroutine waits for all sockets (epoll on Linux, kqueue on macOS, where it keeps
-// a thread). A socket
-// that is readable is worked for by a goroutine of its own for as long as there
-// is something to do, so that a receiver which waits for a disk keeps nobody
-// else waiting; an idle socket has none. On other systems, and for conns without
+// a thread). A socket that is readable is worked for by a goroutine of its own for as
+// long as there is something to do, so that a receiver which waits for a disk keeps
+// nobody else waiting; an idle socket has none. On other systems, and for conns without
 // a descriptor, each socket has a goroutine that reads it.
 //
-// A buffer is borrowed when there is something to read, so an idle connection
-// holds none; only a conn without a descriptor, as one of TLS, keeps one. A frame that has not arrived whole is kept; its memory grows with
-// what arrived, never with what a header announces.
+// A buffer is borrowed when there is something to read, so an idle connection holds
+// none; only a conn without a descriptor, as one of TLS, keeps one. A frame that has
+// not arrived whole is kept; its memory grows with what arrived, never with what a
+// header announces.
 //
 // Reads and writes that do not wait are not announced to Go's scheduler (package
 // nonblock): after each full read a socket lets others have their turn.
@@ -36,8 +43,9 @@
 // Whoever has frames for a socket writes them itself, without waiting, in one
 // system call. Only when the kernel takes no more does the rest go to a queue,
 // which is written when an event says that there is room (without a poller: by a
-// goroutine that lives until the queue is empty). The queue is bounded in bytes; beyond it the socket is closed with protocol.CloseSlowConsumer, which
-// costs less than stalling a channel, and loses nothing: the client resumes.
+// goroutine that lives until the queue is empty). The queue is bounded in bytes; beyond
+// it the socket is closed with protocol.CloseSlowConsumer, which costs less than
+// stalling a channel, and loses nothing: the client resumes.
 //
 // # The fallback
 //
@@ -57,7 +65,8 @@
 // # Deadlines
 //
 // One sweep looks at all connections every few seconds: it pings the silent, closes the
-// idle, lanes among them, and cuts those that accept nothing any more. There is no timer per connection.
+// idle, lanes among them, and cuts those that accept nothing any more, or have not
+// asked for anything ten seconds after they came. There is no timer per connection.
 //
 // # Concurrency
 //

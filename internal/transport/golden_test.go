@@ -21,6 +21,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/metrics"
 	"github.com/chorale-rt/chorale/internal/policy"
+	"github.com/chorale-rt/chorale/internal/session"
 )
 
 var update = flag.Bool("update", false, "rewrite conformance/fallback with what the server answers now")
@@ -70,10 +71,10 @@ func newEndpointWithChannels(t *testing.T) *endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := newLimitedEndpoint(t, limit.Settings{FrameBytes: limit.MinFrameBytes})
-	e.deps.Engine, e.deps.Hub, e.deps.Collections = eng, hub.New(eng, metrics.New()), collection.New(eng, collection.Options{})
-	e.deps.Policy = func() *policy.Policy { return p }
-	return e
+	return newEndpointWith(t, Options{Deps: &session.Deps{
+		Engine: eng, Hub: hub.New(eng, metrics.New()), Collections: collection.New(eng, collection.Options{}),
+		Policy: func() *policy.Policy { return p },
+	}}, limit.Settings{FrameBytes: limit.MinFrameBytes})
 }
 
 // conversation is one client's, over one stream after the other.

@@ -28,8 +28,7 @@ func (whoever) Verify(token string) (*auth.Identity, error) {
 // shared is a server for whoever comes, and a socket with lane 1 of x.
 func shared(t *testing.T, s limit.Settings) (*endpoint, *socketPeer) {
 	t.Helper()
-	e := newLimitedEndpoint(t, s)
-	e.server.opts.Deps.Verifier = whoever{}
+	e := newEndpointWith(t, Options{Deps: &session.Deps{Verifier: whoever{}}}, s)
 	return e, dialShared(t, e, "")
 }
 
@@ -206,7 +205,9 @@ func (e *endpoint) lane(t *testing.T, number uint32) (found *lane) {
 	t.Helper()
 	eventually(t, "the lane", func() bool {
 		for _, c := range e.server.snapshot(nil) {
-			found, _ = c.user.(*lanes).find(number)
+			if l, ok := c.user.(*lanes); ok {
+				found, _ = l.find(number)
+			}
 		}
 		return found != nil
 	})

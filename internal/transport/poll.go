@@ -120,6 +120,12 @@ func (p *poller) remove(c *polled) {
 	}
 }
 
+// release is remove for a descriptor that stays open.
+func (p *poller) release(c *polled) {
+	p.remove(c)
+	p.queue.forget(c.fd)
+}
+
 // close ends the poller, behind its sockets. Idempotent; nil has nothing to end.
 func (p *poller) close() {
 	if p == nil {
@@ -175,7 +181,12 @@ func (s *Server) openPoller() *poller {
 }
 
 // detach takes the descriptor away from a conn, see nonblock.Detach.
-func detach(conn net.Conn) (fd int, ok bool) { return nonblock.Detach(conn) }
+func detach(conn net.Conn) (fd int, ok bool) {
+	if g, ok := conn.(*given); ok && len(g.head) == 0 {
+		conn = g.TCPConn
+	}
+	return nonblock.Detach(conn)
+}
 
 // polled is a socket that the poller waits for. When there is something to do
 // for it one goroutine of the poller's does that.
@@ -194,6 +205,7 @@ type polled struct {
 	draining bool // the client broke the protocol: what it sends is not looked at
 
 	// Guarded by the socket's lock.
+	arriving      bool // it is no WebSocket yet; user is an *arrival
 	watchesWrites bool
 	ended         bool // nothing may be done with fd any more
 	lingering     *time.Timer
@@ -207,10 +219,9 @@ const (
 
 // servePolled serves a detached socket until it ends, and returns at once.
 func (s *Server) servePolled(fd int, h *handshake, ticket limit.Ticket) {
-	c := &polled{server: s, ticket: ticket, fd: fd}
+	c := &polled{server: s, fd: fd}
 	c.init(c, s.termsOf(h))
-	c.user = s.user(&c.socket, h)
-	c.reader = reader{socket: &c.socket, to: c.user}
+	c.meet(h, ticket)
 	if !s.add(c, c.user) {
 		c.Close(protocol.CloseRestart, "the server is shutting down")
 		c.finish()
@@ -220,6 +231,13 @@ func (s *Server) servePolled(fd int, h *handshake, ticket limit.Ticket) {
 		s.opts.Logger.Warn("a socket cannot be polled", "cause", err)
 		c.sever()
 	}
+}
+
+// meet begins with the user whose frames the socket carries.
+func (c *polled) meet(h *handshake, ticket limit.Ticket) {
+	c.ticket = ticket
+	c.user = c.server.user(&c.socket, h)
+	c.reader = reader{socket: &c.socket, to: c.user}
 }
 
 // wake makes somebody look at the socket.
@@ -242,6 +260,8 @@ func (c *polled) work() {
 		case stepOver:
 			c.end()
 			return // and is busy for ever
+		case stepGone:
+			return // likewise
 		case stepMore:
 			runtime.Gosched()
 		case stepDone:
@@ -260,10 +280,14 @@ const (
 	stepDone step = iota // nothing is left to be done
 	stepMore             // there may be
 	stepOver             // the connection has ended
+	stepGone             // it is somebody else's
 )
 
 // step writes what waits, reads once, and handles that.
 func (c *polled) step() step {
+	if a, ok := c.user.(*arrival); ok {
+		return c.arrive(a)
+	}
 	c.flush()
 	buf := buffers.Get().(*[]byte)
 	n, err := readNow(c.fd, (*buf)[:readSize])
@@ -316,7 +340,39 @@ func (c *polled) finish() {
 	}
 	c.mu.Unlock()
 	_ = unix.Close(c.fd) // there is nobody to tell
+	if a, ok := c.user.(*arrival); ok {
+		c.server.forget(c) // it was never counted in
+		a.front.arrivals.Done()
+		return
+	}
 	c.server.leave(c, c.ticket)
+}
+
+// Close implements session.Conn, and conn. Who has not asked for anything yet has
+// lingerFor to do it, and is answered.
+func (c *polled) Close(code int, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.arriving {
+		c.linger()
+		return
+	}
+	c.closeLocked(code, reason)
+}
+
+// keepAlive implements conn.
+func (c *polled) keepAlive(now int64, ping bool) {
+	if !c.arrives() {
+		c.socket.keepAlive(now, ping)
+	} else if now-c.lastHeard() > headPatience.Milliseconds() {
+		c.sever()
+	}
+}
+
+func (c *polled) arrives() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.arriving
 }
 
 // flush writes of the queue what the kernel takes.

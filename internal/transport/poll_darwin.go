@@ -61,6 +61,15 @@ func (q *queue) watchReads(fd int) error { return q.watch(fd, unix.EVFILT_READ, 
 // watchWrites lets it tell as well when there is room again.
 func (q *queue) watchWrites(fd int) error { return q.watch(fd, unix.EVFILT_WRITE, 0) }
 
+// forget takes a descriptor out of the queue that stays open.
+func (q *queue) forget(fd int) {
+	for _, filter := range []int{unix.EVFILT_READ, unix.EVFILT_WRITE} {
+		change := make([]unix.Kevent_t, 1)
+		unix.SetKevent(&change[0], fd, filter, unix.EV_DELETE)
+		_, _ = unix.Kevent(q.fd, change, nil, nil) // if it is in it
+	}
+}
+
 func (q *queue) watch(ident, filter int, notes uint32) error {
 	change := make([]unix.Kevent_t, 1)
 	unix.SetKevent(&change[0], ident, filter, unix.EV_ADD|unix.EV_CLEAR)

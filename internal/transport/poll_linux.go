@@ -69,6 +69,9 @@ func (q *queue) watchWrites(fd int) error {
 	})
 }
 
+// forget takes a descriptor out of the queue that stays open.
+func (q *queue) forget(fd int) { _ = unix.EpollCtl(q.fd, unix.EPOLL_CTL_DEL, fd, nil) } // if it is in it
+
 // wait fetches events without waiting, and returns how many there were.
 func (e *eventList) wait(queue int) int {
 	for {

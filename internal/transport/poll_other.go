@@ -15,6 +15,9 @@ func (s *Server) openPoller() *poller { return nil }
 
 func (p *poller) close() {}
 
+// Front is l: net/http takes all connections in.
+func (s *Server) Front(l net.Listener) net.Listener { return l }
+
 func detach(net.Conn) (fd int, ok bool) { return 0, false }
 
 func (s *Server) servePolled(int, *handshake, limit.Ticket) {}

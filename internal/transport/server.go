@@ -144,7 +144,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, isShared bo
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	h := handshake{version: version, token: requestToken(r, query), isShared: isShared, address: s.address(r)}
+	h := handshake{version: version, token: requestToken(r.Header.Get("X-Api-Key"), query), isShared: isShared, address: s.address(r)}
 	ticket, refused := s.admit(h.token, h.address)
 	if refused != nil {
 		s.refuse(w, r, refused, query.Get("chorale") == "1")
@@ -215,6 +215,24 @@ func (s *Server) add(c conn, u user) bool {
 	s.conns[c] = u
 	s.wg.Add(1)
 	return true
+}
+
+// meet is add for a connection that was added before it was known for whom.
+func (s *Server) meet(c conn, u user) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[c] = u
+	return true
+}
+
+// forget takes a connection back that was not counted in.
+func (s *Server) forget(c conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
 }
 
 // serve reads a socket until it ends.

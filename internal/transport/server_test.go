@@ -37,10 +37,9 @@ func (anybody) Verify(token string) (*auth.Identity, error) {
 // endpoint is a server whose clock the test moves.
 type endpoint struct {
 	server *Server
-	deps   *session.Deps // of its sessions, to be added to before there is one
-	clock  atomic.Int64  // ns since the start
-	url    string        // of the WebSocket
-	web    string        // of the server, without a path
+	clock  atomic.Int64 // ns since the start
+	url    string       // of the WebSocket
+	web    string       // of the server, without a path
 }
 
 func newEndpoint(t *testing.T, o Options) *endpoint {
@@ -55,25 +54,45 @@ func newLimitedEndpoint(t *testing.T, s limit.Settings) *endpoint {
 
 func newEndpointWith(t *testing.T, o Options, s limit.Settings) *endpoint {
 	t.Helper()
-	return newEndpointOver(t, httptest.NewServer, o, s)
+	return newEndpointOver(t, fronted, o, s)
 }
 
-// newEndpointOver is newEndpointWith behind a server that start starts.
-func newEndpointOver(t *testing.T, start func(http.Handler) *httptest.Server, o Options, s limit.Settings) *endpoint {
+// starter starts an http.Server over the handler of a Server.
+type starter func(*Server, http.Handler) *httptest.Server
+
+// fronted starts one as the program does.
+func fronted(s *Server, h http.Handler) *httptest.Server {
+	web := httptest.NewUnstartedServer(h)
+	web.Listener = s.Front(web.Listener)
+	web.Start()
+	return web
+}
+
+// plain starts one that takes in all connections itself.
+func plain(_ *Server, h http.Handler) *httptest.Server { return httptest.NewServer(h) }
+
+func overTLS(_ *Server, h http.Handler) *httptest.Server { return httptest.NewTLSServer(h) }
+
+// newEndpointOver is newEndpointWith behind a server that start starts. Of o.Deps what
+// is not there is added.
+func newEndpointOver(t *testing.T, start starter, o Options, s limit.Settings) *endpoint {
 	t.Helper()
 	e := &endpoint{}
 	begin := time.Unix(1_764_000_000, 0)
-	o.Deps = &session.Deps{
-		Limits:   limit.New(s, time.Now),
-		Verifier: anybody{}, Metrics: metrics.New(), Logger: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return begin.Add(time.Duration(e.clock.Load())) },
+	if o.Deps == nil {
+		o.Deps = new(session.Deps)
 	}
-	e.deps = o.Deps
+	if o.Deps.Verifier == nil {
+		o.Deps.Verifier = anybody{}
+	}
+	o.Deps.Limits = limit.New(s, time.Now)
+	o.Deps.Metrics, o.Deps.Logger = metrics.New(), slog.New(slog.DiscardHandler)
+	o.Deps.Now = func() time.Time { return begin.Add(time.Duration(e.clock.Load())) }
 	o.SweepEvery = time.Millisecond
 	e.server = NewServer(o)
 	mux := http.NewServeMux()
 	e.server.Register(mux)
-	web := start(mux)
+	web := start(e.server, mux)
 	e.web = web.URL
 	e.url = "ws" + web.URL[len("http"):] + "/socket/websocket"
 	t.Cleanup(func() {
@@ -168,9 +187,8 @@ func (v dawdler) Verify(token string) (*auth.Identity, error) {
 }
 
 func TestShutdownBesideASessionThatWaits(t *testing.T) {
-	e := newEndpoint(t, Options{})
 	v := dawdler{make(chan struct{}), make(chan struct{})}
-	e.server.opts.Deps.Verifier = v
+	e := newEndpoint(t, Options{Deps: &session.Deps{Verifier: v}})
 	waits, other := e.dial(t), e.dial(t)
 	if _, err := waits.Write(clientFrame(true, ws.OpText, `["1","1","realtime:x","phx_join",{"access_token":"slow"}]`)); err != nil {
 		t.Fatal(err)

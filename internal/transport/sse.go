@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/rand"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/chorale-rt/chorale/internal/session"
@@ -14,12 +15,30 @@ type Router interface {
 	HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request))
 }
 
+// Where a client finds the server: upstream's path behind its gateway, and without one.
+var prefixes = [...]string{"/socket", "/realtime/v1"}
+
+const (
+	socketPath = "/websocket"
+	lanesPath  = "/lanes"
+)
+
+// socketAt says whether a path is that of a socket, and whether that has lanes.
+func socketAt(path string) (isShared, ok bool) {
+	for _, prefix := range prefixes {
+		if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == socketPath || rest == lanesPath) {
+			return rest == lanesPath, true
+		}
+	}
+	return false, false
+}
+
 // Register adds the routes of clients: the WebSocket, the one that several
 // sessions share (W1 to W5), and the fallback for networks that block both (H1 to H5).
 func (s *Server) Register(mux Router) {
-	for _, prefix := range []string{"/socket", "/realtime/v1"} {
-		mux.HandleFunc("GET "+prefix+"/websocket", s.ServeHTTP)
-		mux.HandleFunc("GET "+prefix+"/lanes", s.serveLanes)
+	for _, prefix := range prefixes {
+		mux.HandleFunc("GET "+prefix+socketPath, s.ServeHTTP)
+		mux.HandleFunc("GET "+prefix+lanesPath, s.serveLanes)
 		mux.HandleFunc("GET "+prefix+"/sse", s.serveStream)
 		mux.HandleFunc("POST "+prefix+"/sse/{id}", s.servePost)
 		mux.HandleFunc("OPTIONS "+prefix+"/sse/", preflight)
@@ -71,7 +90,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	token := requestToken(r, query)
+	token := requestToken(r.Header.Get("X-Api-Key"), query)
 	ticket, refused := s.admit(token, s.address(r))
 	if refused != nil {
 		refuseStream(w, r, refused)

@@ -3,8 +3,6 @@ package transport
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -56,7 +54,8 @@ func TestTransports(t *testing.T) {
 	for name, w := range map[string]way{
 		"WebSocket":                         {dial: dialSocket},
 		"WebSocket, a goroutine per socket": {dial: dialSocket, goroutines: true},
-		"WebSocket over TLS":                {dial: dialSocket, start: httptest.NewTLSServer},
+		"WebSocket, upgraded by net/http":   {dial: dialSocket, start: plain},
+		"WebSocket over TLS":                {dial: dialSocket, start: overTLS},
 		"event stream":                      {dial: dialStream},
 		"lane":                              {dial: dialLane},
 		"lane, a goroutine per socket":      {dial: dialLane, goroutines: true},
@@ -75,8 +74,8 @@ func TestTransports(t *testing.T) {
 // way is what carries the frames in a run of the suite.
 type way struct {
 	dial       dialer
-	goroutines bool                                // Options.Goroutines
-	start      func(http.Handler) *httptest.Server // nil means httptest.NewServer
+	goroutines bool    // Options.Goroutines
+	start      starter // nil means fronted
 }
 
 func (w way) endpoint(t *testing.T, o Options) *endpoint {
