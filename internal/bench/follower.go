@@ -92,8 +92,7 @@ func (f *follower) claim() error {
 
 // dial opens a connection that cut can find.
 func (f *follower) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, network, address)
+	c, err := dialTCP(ctx, network, address)
 	if err == nil {
 		f.wire.Store(&c)
 	}

@@ -60,6 +60,7 @@ type outlet interface {
 func dialSocket(ctx context.Context, url string) (*socket, error) {
 	var refusal string
 	d := ws.Dialer{
+		NetDial:         dialTCP,
 		Timeout:         dialTimeout,
 		ReadBufferSize:  1 << 10,
 		WriteBufferSize: 2 << 10,

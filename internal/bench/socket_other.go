@@ -2,7 +2,16 @@
 
 package bench
 
-import "net"
+import (
+	"context"
+	"net"
+)
+
+// dialTCP connects.
+func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout}
+	return d.DialContext(ctx, network, address)
+}
 
 // A writer is the outlet of a connection.
 type writer struct{ conn net.Conn }
