@@ -1,6 +1,9 @@
 package protocol
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Message is an encoded frame that any number of sockets may share: the
 // WebSocket header stands right before the payload, so that a socket needs one
@@ -9,6 +12,7 @@ type Message struct {
 	buf    []byte
 	start  uint8 // of the WebSocket header in buf
 	binary bool
+	lent   bool // buf is somebody else's
 }
 
 // headroom is the longest header of an unmasked WebSocket frame.
@@ -25,6 +29,15 @@ func (m Message) Binary() bool { return m.binary }
 
 // Empty says that there is nothing to send.
 func (m Message) Empty() bool { return len(m.buf) == 0 }
+
+// Kept is the message for who keeps it beyond the call that it was handed over in:
+// itself, or a copy when its bytes are lent ([LendReply]).
+func (m Message) Kept() Message {
+	if m.lent {
+		m.buf, m.lent = bytes.Clone(m.buf), false
+	}
+	return m
+}
 
 // begin returns a buffer with room for the header, to append a payload to.
 func begin(size int) []byte { return make([]byte, headroom, headroom+size) }
@@ -117,6 +130,19 @@ func replySize(v Version) int {
 // EncodeReply encodes a phx_reply; response must be a JSON value.
 func EncodeReply(v Version, joinRef, ref, topic string, ok bool, response []byte) Message {
 	buf := begin(len(response) + len(topic) + len(joinRef) + len(ref) + replySize(v))
+	return finish(appendReply(buf, v, joinRef, ref, topic, ok, response), false)
+}
+
+// LendReply is EncodeReply into room, as far as that reaches. The message is good until
+// room is used again; who keeps it longer keeps [Message.Kept].
+func LendReply(room []byte, v Version, joinRef, ref, topic string, ok bool, response []byte) Message {
+	var none [headroom]byte
+	m := finish(appendReply(append(room[:0], none[:]...), v, joinRef, ref, topic, ok, response), false)
+	m.lent = true
+	return m
+}
+
+func appendReply(buf []byte, v Version, joinRef, ref, topic string, ok bool, response []byte) []byte {
 	buf = appendHead(buf, v, joinRef, ref, topic, EventReply)
 	if ok {
 		buf = append(buf, `{"status":"ok","response":`...)
@@ -125,7 +151,7 @@ func EncodeReply(v Version, joinRef, ref, topic string, ok bool, response []byte
 	}
 	buf = append(buf, response...)
 	buf = append(buf, '}')
-	return finish(appendTail(buf, v, ref), false)
+	return appendTail(buf, v, ref)
 }
 
 // AppendError appends the response of an error reply (section 9).

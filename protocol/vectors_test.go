@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -151,6 +152,14 @@ func TestVectorsOfServers(t *testing.T) {
 				m = EncodeText(v, f.joinRef, f.ref, f.Topic, f.Event, f.Payload)
 			case "reply":
 				m = EncodeReply(v, f.joinRef, f.ref, f.Topic, tt.OK, tt.Response)
+				for _, room := range [][]byte{nil, make([]byte, 0, 64), make([]byte, 0, 4096)} {
+					lent := LendReply(room, v, f.joinRef, f.ref, f.Topic, tt.OK, tt.Response)
+					kept := lent.Kept()
+					LendReply(room, v, "", "", "another", false, []byte("null"))
+					if !bytes.Equal(kept.Wire(), m.Wire()) {
+						t.Errorf("lent %s, want %s", kept.Payload(), m.Payload())
+					}
+				}
 			case "error":
 				m = EncodeReply(v, f.joinRef, f.ref, f.Topic, false, AppendError(nil, &tt.Error))
 			case "persist-error":

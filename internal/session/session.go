@@ -22,8 +22,8 @@ import (
 // Conn is the socket of a session.
 type Conn interface {
 	// Send queues frames, and writes them at once when the socket takes them. It
-	// never blocks, and the list is the caller's again when it returns. When the queue
-	// is full the conn closes itself with protocol.CloseSlowConsumer: the client
+	// never blocks, and the list is the caller's again when it returns; frames that are
+	// kept longer are kept by Message.Kept. When the queue is full the conn closes itself with protocol.CloseSlowConsumer: the client
 	// resumes from the log.
 	Send(frames ...protocol.Message)
 	// Close sends a close frame with this code and ends the socket. Idempotent.
@@ -145,7 +145,7 @@ func (s *Session) handle(f *protocol.Frame, size int) {
 	case f.Topic == protocol.TopicPhoenix:
 		s.unrefused()
 		if f.Event == protocol.EventHeartbeat {
-			s.replyOK(f, emptyObject)
+			s.beat(f)
 		}
 		return
 	case f.Event == protocol.EventJoin:

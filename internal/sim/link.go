@@ -53,7 +53,7 @@ func (l *link) Send(frames ...protocol.Message) {
 			l.closing, l.code = true, protocol.CloseSlowConsumer
 			return
 		}
-		l.down = append(l.down, f.Payload())
+		l.down = append(l.down, f.Kept().Payload())
 		l.queued += size
 		if free {
 			l.grace += size

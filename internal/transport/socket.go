@@ -91,7 +91,7 @@ func (s *socket) writeAllLocked(frames []protocol.Message) {
 			out = out[:0]
 		}
 		if len(wire) > flushPiece {
-			s.letInLocked(wire, false)
+			s.letInLocked(frames[i].Kept().Wire(), false)
 			continue
 		}
 		out = append(out, wire...)
@@ -127,7 +127,7 @@ func (b *backlog) add(wire []byte) {
 // enqueueLocked adds frames behind those that wait, or closes the socket.
 func (s *socket) enqueueLocked(frames []protocol.Message) {
 	for i := range frames {
-		if !s.queueLocked(frames[i].Wire()) {
+		if !s.queueLocked(frames[i].Kept().Wire()) {
 			return
 		}
 	}

@@ -79,7 +79,9 @@ func (st *stream) Send(frames ...protocol.Message) {
 		st.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
 		return
 	}
-	st.queue = append(st.queue, frames...)
+	for i := range frames {
+		st.queue = append(st.queue, frames[i].Kept())
+	}
 	st.queued += size
 	st.wakeUp()
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/chorale-rt/chorale/protocol"
 )
 
 func aStream(t *testing.T, e *endpoint) *streamPeer {
@@ -149,6 +151,16 @@ func TestStream(t *testing.T) {
 		res := do(t, http.DefaultClient, req)
 		if res.StatusCode != http.StatusNoContent || !strings.Contains(res.Header.Get("Access-Control-Allow-Headers"), "x-api-key") {
 			t.Errorf("%d %v", res.StatusCode, res.Header)
+		}
+	})
+	t.Run("what is lent is written as it was", func(t *testing.T) {
+		st := newStream("x", nil, 1<<20, time.Now)
+		room := make([]byte, 0, 128)
+		for _, ref := range []string{"1", "2"} {
+			st.Send(protocol.LendReply(room, protocol.V2, "", ref, "phoenix", true, []byte("{}")))
+		}
+		if got, _ := st.next(nil); !strings.Contains(string(got), answer(1)) || !strings.Contains(string(got), answer(2)) {
+			t.Errorf("got %s", got)
 		}
 	})
 	t.Run("[H5] a stream that is silent says so every 15 s", func(t *testing.T) {

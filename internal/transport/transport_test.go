@@ -309,6 +309,26 @@ func TestWriting(t *testing.T) {
 			t.Errorf("closing %v with %d", closing, cause)
 		}
 	})
+	bothPairs(t, "what is lent is written as it was, however long it waits", 1<<20, func(t *testing.T, p *pair) {
+		room := make([]byte, 0, 128)
+		lend := func(ref string) protocol.Message {
+			return protocol.LendReply(room, protocol.V2, "", ref, "phoenix", true, []byte("{}"))
+		}
+		const large = 20_000_000 // more than the kernel takes
+		p.socket.Send(lend("1"))
+		p.socket.Send(textMessage(strings.Repeat("x", large)), lend("2"))
+		p.socket.Send(lend("3"))
+		lend("9")
+		for _, want := range []string{answer(1), "", answer(2), answer(3)} {
+			f, err := ws.ReadFrame(p.client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(f.Payload); want != "" && got != want || want == "" && len(got) < large {
+				t.Errorf("got %.80s, want %.80s", got, want)
+			}
+		}
+	})
 	bothPairs(t, "one burst may be larger than the queue, when nothing waits", 1<<10, func(t *testing.T, p *pair) {
 		var burst []protocol.Message
 		for range 100 {
