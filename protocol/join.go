@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -43,83 +44,152 @@ type ChoraleJoin struct {
 	} `json:"resume"`
 }
 
-// flexBool is a boolean that may be the string "true" or "false" in any case.
-type flexBool struct{ set, value bool }
-
-func (b *flexBool) UnmarshalJSON(data []byte) error {
-	switch strings.ToLower(strings.Trim(string(data), `"`)) {
-	case "true":
-		b.set, b.value = true, true
-	case "false":
-		b.set, b.value = true, false
-	}
-	return nil
-}
-
-// lenient unmarshals into T and leaves its zero value when that fails.
-type lenient[T any] struct{ value T }
-
-func (l *lenient[T]) UnmarshalJSON(data []byte) error {
-	var v T
-	if json.Unmarshal(data, &v) == nil {
-		l.value = v
-	}
-	return nil
-}
-
-type joinPayload struct {
-	UserToken   lenient[string]     `json:"user_token"`
-	AccessToken lenient[string]     `json:"access_token"`
-	Config      lenient[joinConfig] `json:"config"`
-}
-
-type joinConfig struct {
-	Private   flexBool `json:"private"`
-	Broadcast lenient[struct {
-		Ack              flexBool        `json:"ack"`
-		Self             flexBool        `json:"self"`
-		ReplicationReady flexBool        `json:"replication_ready"`
-		Replay           json.RawMessage `json:"replay"`
-	}] `json:"broadcast"`
-	Presence lenient[struct {
-		Key     json.RawMessage `json:"key"`
-		Enabled flexBool        `json:"enabled"`
-	}] `json:"presence"`
-	Postgres lenient[[]json.RawMessage] `json:"postgres_changes"`
-	Chorale  lenient[*ChoraleJoin]      `json:"chorale"`
-}
-
-// ParseJoin reads a join's payload. It never fails; see Join.
+// ParseJoin reads a join's payload. It never fails; see Join. Fields are found as
+// encoding/json finds them: whatever the case of their names, the last one counting.
 func ParseJoin(payload []byte) Join {
-	var p joinPayload
-	if json.Unmarshal(payload, &p) != nil {
-		return Join{PresenceEnabled: true}
+	j := Join{PresenceEnabled: true}
+	if !valid(payload) {
+		return j
 	}
-	c := p.Config.value
-	b, pr := c.Broadcast.value, c.Presence.value
-	j := Join{
-		Token:           p.UserToken.value,
-		Ack:             b.Ack.value,
-		Self:            b.Self.value,
-		Private:         c.Private.value,
-		PresenceEnabled: pr.Enabled.value || !pr.Enabled.set,
-		PresenceKey:     presenceKey(pr.Key),
-		ReplicationWait: b.ReplicationReady.value,
-		Chorale:         c.Chorale.value,
-		Replay:          parseReplay(b.Replay),
-	}
-	if j.Token == "" {
-		j.Token = p.AccessToken.value
+	var config []byte
+	var user, access string
+	namedMembers(payload, joinNames, func(name string, value []byte) {
+		switch name {
+		case "user_token":
+			readString(value, &user)
+		case "access_token":
+			readString(value, &access)
+		case "config":
+			readObject(value, &config)
+		}
+	})
+	j.Token = user
+	if user == "" {
+		j.Token = access
 	}
 	if strings.HasPrefix(j.Token, "sb_") {
 		j.Token = ""
 	}
-	for _, entry := range c.Postgres.value {
-		if isObject(entry) {
-			j.Postgres = append(j.Postgres, entry)
+	j.readConfig(config)
+	return j
+}
+
+func (j *Join) readConfig(config []byte) {
+	var broadcast, presence, replay, key []byte
+	namedMembers(config, configNames, func(name string, value []byte) {
+		switch name {
+		case "private":
+			readBool(value, &j.Private)
+		case "broadcast":
+			readObject(value, &broadcast)
+		case "presence":
+			readObject(value, &presence)
+		case "postgres_changes":
+			if isNull(value) || value[0] == '[' {
+				j.Postgres = objectsOf(value)
+			}
+		case "chorale":
+			var c *ChoraleJoin
+			if json.Unmarshal(value, &c) == nil {
+				j.Chorale = c
+			}
+		}
+	})
+	namedMembers(broadcast, broadcastNames, func(name string, value []byte) {
+		switch name {
+		case "ack":
+			readBool(value, &j.Ack)
+		case "self":
+			readBool(value, &j.Self)
+		case "replication_ready":
+			readBool(value, &j.ReplicationWait)
+		case "replay":
+			replay = value
+		}
+	})
+	j.Replay = parseReplay(replay)
+	namedMembers(presence, presenceNames, func(name string, value []byte) {
+		switch name {
+		case "key":
+			key = value
+		case "enabled":
+			readBool(value, &j.PresenceEnabled)
+		}
+	})
+	j.PresenceKey = presenceKey(key)
+}
+
+var (
+	joinNames      = []string{"config", "access_token", "user_token"}
+	configNames    = []string{"broadcast", "presence", "postgres_changes", "private", "chorale"}
+	broadcastNames = []string{"ack", "self", "replication_ready", "replay"}
+	presenceNames  = []string{"key", "enabled"}
+)
+
+// namedMembers calls read with each member of an object that has one of these names.
+func namedMembers(object []byte, names []string, read func(name string, value []byte)) {
+	quotedMembers(object, func(m member) bool {
+		if name := oneOf(names, m.quoted); name != "" {
+			read(name, m.value)
+		}
+		return true
+	})
+}
+
+// oneOf is the one of names that a key stands for; "" when none is.
+func oneOf(names []string, quoted []byte) string {
+	for _, name := range names {
+		if string(quoted[1:len(quoted)-1]) == name {
+			return name
 		}
 	}
-	return j
+	key := stringValue(quoted)
+	for _, name := range names {
+		if strings.EqualFold(key, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+func isNull(value []byte) bool { return string(value) == "null" }
+
+// readString, readObject and readBool leave what they read into as it is when the
+// value is something else; null is an absent string or object.
+func readString(value []byte, into *string) {
+	if isString(value) || isNull(value) {
+		*into = stringValue(value)
+	}
+}
+
+func readObject(value []byte, into *[]byte) {
+	switch {
+	case isObject(value):
+		*into = value
+	case isNull(value):
+		*into = nil
+	}
+}
+
+// readBool takes the strings "true" and "false", in any case, as well.
+func readBool(value []byte, into *bool) {
+	switch strings.ToLower(strings.Trim(string(value), `"`)) {
+	case "true":
+		*into = true
+	case "false":
+		*into = false
+	}
+}
+
+// objectsOf are the objects in an array, which outlive it.
+func objectsOf(array []byte) (objects []json.RawMessage) {
+	elements(array, func(_ int, value []byte) bool {
+		if isObject(value) {
+			objects = append(objects, bytes.Clone(value))
+		}
+		return true
+	})
+	return objects
 }
 
 // presenceKey is the key as a string: other values are taken as they are written.
