@@ -31,7 +31,7 @@ var goals = []goal{
 	},
 	{
 		"Connects with authentication and join per second", "at least 2 × Centrifugo",
-		beside("connect", "64 at a time", "centrifugo", Figures.perSecond), atLeastOf(2), unit("%.1f ×"),
+		driven("connect", "64 at a time", "centrifugo", Figures.perSecond), atLeastOf(2), unit("%.1f ×"),
 	},
 	{
 		"Ping-pong, p50", "at most 1.3 × floor",
@@ -59,15 +59,15 @@ var goals = []goal{
 	},
 	{
 		"Fan-out to 1,000, most deliveries a second with p99 below 30 ms", "at least 5 × Centrifugo",
-		beside("fanout-max", "", "centrifugo", Figures.perSecond), atLeastOf(5), unit("%.1f ×"),
+		driven("fanout-max", "", "centrifugo", Figures.perSecond), atLeastOf(5), unit("%.1f ×"),
 	},
 	{
 		"Rooms, most deliveries a second with p99 below 30 ms", "at least 5 × Centrifugo",
-		beside("rooms-max", "", "centrifugo", Figures.perSecond), atLeastOf(5), unit("%.1f ×"),
+		driven("rooms-max", "", "centrifugo", Figures.perSecond), atLeastOf(5), unit("%.1f ×"),
 	},
 	{
 		"…", "more than bare ws",
-		beside("rooms-max", "", "ws", Figures.perSecond), above(1), unit("%.1f ×"),
+		driven("rooms-max", "", "ws", Figures.perSecond), above(1), unit("%.1f ×"),
 	},
 	{
 		"Durable notes (os) instead of memory, CPU in rooms", "less than 15 % more",
@@ -115,7 +115,7 @@ var goals = []goal{
 	},
 	{
 		"Users at once instead of that, a write of each every 10 s", "100 × as many",
-		beside("users-10s", "", "postgres-changes", Figures.highest), atLeastOf(100), unit("%.0f ×"),
+		driven("users-10s", "", "postgres-changes", Figures.highest), atLeastOf(100), unit("%.0f ×"),
 	},
 }
 
@@ -162,9 +162,7 @@ func own(section, phase string, get func(Figures) float64) func(evidence) (measu
 	return func(e evidence) (measured, bool) { return e.find(section, choraleName, phase, get) }
 }
 
-// beside is the ratio of Chorale's figure to another subject's. Where the highest
-// rate was looked for and the generator was at its own limit with Chorale, it is at
-// least that.
+// beside is the ratio of Chorale's figure to another subject's.
 func beside(section, phase, other string, get func(Figures) float64) func(evidence) (measured, bool) {
 	return func(e evidence) (measured, bool) {
 		ours, ok1 := e.find(section, choraleName, phase, get)
@@ -172,8 +170,19 @@ func beside(section, phase, other string, get func(Figures) float64) func(eviden
 		if !ok1 || !ok2 {
 			return measured{}, false
 		}
-		f := e[section].column(choraleName, phase).Median
-		return measured{ours.value / theirs.value, ours.least || f.Highest > 0 && f.GeneratorCPUPercent > busyPercent}, true
+		return measured{ours.value / theirs.value, ours.least}, true
+	}
+}
+
+// driven is beside for how much a subject can do. Where the generator was at its own
+// limit with Chorale, that is at least what was measured.
+func driven(section, phase, other string, get func(Figures) float64) func(evidence) (measured, bool) {
+	return func(e evidence) (measured, bool) {
+		m, ok := beside(section, phase, other, get)(e)
+		if ok && e[section].column(choraleName, phase).Median.GeneratorCPUPercent > busyPercent {
+			m.least = true
+		}
+		return m, ok
 	}
 }
 

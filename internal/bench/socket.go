@@ -60,7 +60,10 @@ type outlet interface {
 func dialSocket(ctx context.Context, url string) (*socket, error) {
 	var refusal string
 	d := ws.Dialer{
-		NetDial:         dialTCP,
+		// Not with Dial's context, for which a goroutine would watch.
+		NetDial: func(_ context.Context, network, address string) (net.Conn, error) {
+			return dialTCP(ctx, network, address)
+		},
 		Timeout:         dialTimeout,
 		ReadBufferSize:  1 << 10,
 		WriteBufferSize: 2 << 10,
@@ -68,7 +71,7 @@ func dialSocket(ctx context.Context, url string) (*socket, error) {
 			refusal = bodyOf(response)
 		},
 	}
-	conn, early, _, err := d.Dial(ctx, url)
+	conn, early, _, err := d.Dial(context.WithoutCancel(ctx), url)
 	if err != nil {
 		if refusal != "" {
 			err = fmt.Errorf("%w: %s", err, refusal)

@@ -21,20 +21,26 @@ var dialed atomic.Int64
 
 // dialTCP connects, within the machine from many addresses one after the other: with
 // thousands of connections from one to the same server, the kernel spends more on the
-// search for a free port than everybody else on the connection.
+// search for a free port than everybody else on the connection. Nor does it keep such
+// a connection alive, or watch ctx for one, which is over before anybody could cancel it.
 func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout}
-	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() && at.Addr().IsLoopback() {
-		n := dialed.Add(1) / perSource
-		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+n/250%250), byte(1+n%250))}
-		d.Control = func(_, _ string, raw syscall.RawConn) (failed error) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !at.Addr().Is4() || !at.Addr().IsLoopback() {
+		d := net.Dialer{Timeout: dialTimeout}
+		return d.DialContext(ctx, network, address)
+	}
+	n := dialed.Add(1) / perSource
+	d := net.Dialer{
+		KeepAlive: -1,
+		LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+n/250%250), byte(1+n%250))},
+		Control: func(_, _ string, raw syscall.RawConn) (failed error) {
 			err := raw.Control(func(fd uintptr) { // the port is chosen when both ends are known
 				failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 			})
 			return errors.Join(err, failed)
-		}
+		},
 	}
-	return d.DialContext(ctx, network, address)
+	return d.DialContext(context.WithoutCancel(ctx), network, address)
 }
 
 // A writer is the outlet of a connection, which it writes to without telling the
