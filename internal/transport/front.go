@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -118,6 +119,9 @@ func (f *front) run() {
 	}
 }
 
+// maxAtOnce is how many are taken in before others have their turn.
+const maxAtOnce = 64
+
 // takeAll takes in everybody who waits, and says how many these were.
 func (f *front) takeAll(listener int) (n int, err error) {
 	for {
@@ -131,6 +135,9 @@ func (f *front) takeAll(listener int) (n int, err error) {
 		default:
 			n++
 			f.take(fd, from)
+			if n%maxAtOnce == 0 {
+				runtime.Gosched() // nobody would interrupt it, see package nonblock
+			}
 		}
 	}
 }
@@ -237,11 +244,13 @@ func (c *polled) arrive(a *arrival) step {
 	case err != nil, n == 0:
 		return stepOver
 	}
-	head := (*buf)[:n]
-	if len(a.head) > 0 {
+	head, isOwn := (*buf)[:n], len(a.head) > 0
+	if isOwn {
 		head = append(a.head, head...)
 	}
 	switch size := headSize(head); {
+	case size == 0 && isOwn:
+		a.head = head
 	case size == 0:
 		a.head = bytes.Clone(head)
 	case size < 0 || !c.greet(a, head[:size]):
@@ -275,6 +284,10 @@ func (c *polled) greet(a *arrival, head []byte) bool {
 	c.mu.Lock()
 	c.arriving, c.terms = false, s.termsOf(h)
 	c.lastRead.Store(s.nowMs())
+	if c.lingering != nil { // it had been hurried, and has asked
+		c.lingering.Stop()
+		c.lingering = nil
+	}
 	c.writeLocked(reply)
 	c.mu.Unlock()
 	c.meet(h, ticket)

@@ -204,6 +204,11 @@ func TestClosingAFront(t *testing.T) {
 		}
 		says(t, socket, upgradeFor(socketOfX))
 		upgraded(t, socket)
+		for _, c := range s.snapshot(nil) {
+			if c := c.conn.(*polled); c.isLingering() {
+				t.Error("it will be cut")
+			}
+		}
 		if err := <-ended; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("serving ended with %v", err)
 		}
@@ -241,6 +246,12 @@ func TestClosingAFront(t *testing.T) {
 		_ = late.Close()
 		<-gone
 	})
+}
+
+func (c *polled) isLingering() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lingering != nil
 }
 
 // What the front makes of a request is what net/http would.

@@ -36,8 +36,8 @@ func headSize(head []byte) int {
 // clients; net/http knows what to answer.
 var errOther = errors.New("another request")
 
-// isOdd says whether lines of a head begin or are named in a way that is read in more
-// than one: whoever stands between may have read it differently.
+// isOdd says whether a head has lines that not everybody reads alike: folded ones, and
+// blanks before a colon. A proxy in front may have taken them for something else.
 func isOdd(head []byte) bool {
 	for _, odd := range [...]string{"\n ", "\n\t", " :", "\t:"} {
 		if bytes.Contains(head, []byte(odd)) {
