@@ -68,6 +68,9 @@ func (s *server) follow(ctx context.Context, every time.Duration, most int) erro
 			return err
 		}
 		for _, c := range changes {
+			if ctx.Err() != nil {
+				return nil
+			}
 			if err := s.push(c); err != nil {
 				return err
 			}

@@ -31,7 +31,7 @@ var goals = []goal{
 	},
 	{
 		"Connects with authentication and join per second", "at least 2 × Centrifugo",
-		driven("connect", "64 at a time", "centrifugo", Figures.perSecond), atLeastOf(2), unit("%.1f ×"),
+		driven("connect", "256 at a time", "centrifugo", Figures.perSecond), atLeastOf(2), unit("%.1f ×"),
 	},
 	{
 		"Ping-pong, p50", "at most 1.3 × floor",
