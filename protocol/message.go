@@ -7,7 +7,8 @@ import (
 
 // Message is an encoded frame that any number of sockets may share: the
 // WebSocket header stands right before the payload, so that a socket needs one
-// write and no copy. The zero Message is empty. Its bytes must not be changed.
+// write and no copy. The zero Message is empty. Its bytes must not be changed, and do
+// not change unless they are lent ([LendReply]).
 type Message struct {
 	buf    []byte
 	start  uint8 // of the WebSocket header in buf

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
-	"time"
 )
 
 // A postgres is a server for one run, reached over a socket in its own directory:

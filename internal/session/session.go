@@ -23,8 +23,8 @@ import (
 type Conn interface {
 	// Send queues frames, and writes them at once when the socket takes them. It
 	// never blocks, and the list is the caller's again when it returns; frames that are
-	// kept longer are kept by Message.Kept. When the queue is full the conn closes itself with protocol.CloseSlowConsumer: the client
-	// resumes from the log.
+	// kept longer are kept by Message.Kept. When the queue is full the conn closes
+	// itself with protocol.CloseSlowConsumer: the client resumes from the log.
 	Send(frames ...protocol.Message)
 	// Close sends a close frame with this code and ends the socket. Idempotent.
 	Close(code int, reason string)

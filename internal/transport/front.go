@@ -5,16 +5,19 @@ package transport
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/chorale-rt/chorale/internal/limit"
 	"github.com/chorale-rt/chorale/internal/nonblock"
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -23,9 +26,10 @@ import (
 // Those who ask there for a WebSocket are served before they come to it: net/http would
 // take a goroutine, its stack and 8 KB of buffers for the one request of each. All others,
 // and those who are refused, are given away by Accept. What l listens on is the front's
-// from now on.
+// from now on. Close it before Shutdown, and shut the http.Server down behind that: then
+// everybody who is in is answered.
 //
-// Where sockets are not polled it is l itself.
+// It is l itself where sockets are not polled, and when l is not TCP's own.
 func (s *Server) Front(l net.Listener) net.Listener {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok || s.poller == nil {
@@ -36,11 +40,19 @@ func (s *Server) Front(l net.Listener) net.Listener {
 		s.opts.Logger.Warn("connections are taken in by net/http", "cause", err)
 		return l
 	}
+	return s.newFront(file, tcp.Addr())
+}
+
+func (s *Server) newFront(file *os.File, addr net.Addr) *front {
 	f := &front{
-		server: s, file: file, addr: tcp.Addr(),
+		server: s, file: file, addr: addr,
 		others: make(chan net.Conn), closed: make(chan struct{}), empty: make(chan struct{}),
 	}
-	f.running.Go(f.run)
+	f.running.Go(func() {
+		if err := f.run(); err != nil {
+			f.end(err)
+		}
+	})
 	return f
 }
 
@@ -54,6 +66,7 @@ type front struct {
 	closed chan struct{} // nobody is let in any more
 	empty  chan struct{} // and all who were have been served or given away
 	once   sync.Once
+	err    error // why it was closed; set before closed is
 
 	running  sync.WaitGroup // run
 	arrivals sync.WaitGroup // connections that are not served or given away yet
@@ -66,7 +79,7 @@ func (f *front) Accept() (net.Conn, error) {
 	case conn := <-f.others:
 		return conn, nil
 	case <-f.empty:
-		return nil, net.ErrClosed
+		return nil, f.err
 	}
 }
 
@@ -74,11 +87,17 @@ func (f *front) Accept() (net.Conn, error) {
 func (f *front) Addr() net.Addr { return f.addr }
 
 // Close implements net.Listener: nobody is let in any more. Who is in and has not asked
-// for anything yet has lingerFor to do it. Idempotent.
+// for anything yet has lingerFor to do it, for which http.Server's own Close waits too.
+// Idempotent.
 func (f *front) Close() error {
+	f.end(net.ErrClosed)
+	return nil
+}
+
+func (f *front) end(why error) {
 	f.once.Do(func() {
+		f.err = why
 		close(f.closed)
-		_ = f.file.Close() // nothing is lost by it
 		go func() {
 			defer close(f.empty)
 			f.running.Wait()
@@ -89,25 +108,41 @@ func (f *front) Close() error {
 			}
 			f.arrivals.Wait()
 		}()
+		_ = f.file.Close() // waits for who is just accepting; nothing is lost by it
 	})
-	return nil
 }
 
-// run takes in who comes, until the front is stopped.
-func (f *front) run() {
+func (f *front) isClosed() bool {
+	select {
+	case <-f.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// run takes in who comes, until the front is closed, or for ever impossible.
+func (f *front) run() error {
 	raw, err := f.file.SyscallConn()
-	pause := time.Duration(0)
-	for err == nil {
+	if err != nil {
+		return err
+	}
+	for pause := time.Duration(0); ; {
 		var failed error
-		err = raw.Read(func(fd uintptr) bool {
+		err := raw.Read(func(fd uintptr) bool {
 			var n int
 			if n, failed = f.takeAll(int(fd)); n > 0 {
 				pause = 0
 			}
 			return failed != nil
 		})
-		if err != nil {
-			return
+		switch {
+		case f.isClosed():
+			return nil
+		case err != nil:
+			return fmt.Errorf("wait for connections: %w", err)
+		case isFinal(failed):
+			return fmt.Errorf("accept connections: %w", failed)
 		}
 		// Most likely there are no descriptors left. Who waits is not lost.
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
@@ -119,12 +154,17 @@ func (f *front) run() {
 	}
 }
 
+// isFinal says of which errors of accept(2) there will be no end.
+func isFinal(err error) bool {
+	return errors.Is(err, unix.EBADF) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSOCK) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
 // maxAtOnce is how many are taken in before others have their turn.
 const maxAtOnce = 64
 
 // takeAll takes in everybody who waits, and says how many these were.
 func (f *front) takeAll(listener int) (n int, err error) {
-	for {
+	for !f.isClosed() {
 		fd, from, err := nonblock.Accept(listener)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
@@ -140,6 +180,7 @@ func (f *front) takeAll(listener int) (n int, err error) {
 			}
 		}
 	}
+	return n, net.ErrClosed
 }
 
 // take waits for what a client has to say.
@@ -148,21 +189,23 @@ func (f *front) take(fd int, from netip.AddrPort) {
 	a := &arrival{front: f, from: from}
 	c := &polled{server: f.server, user: a, fd: fd, arriving: true}
 	a.conn = c
+	c.working.Store(busy)
 	c.init(c, f.server.terms)
 	if !f.server.add(c, a) { // net/http is still there for it
-		f.give(a)
+		go f.give(a)
 		return
 	}
 	if err := f.server.poller.add(c); err != nil {
 		f.server.opts.Logger.Warn("a socket cannot be polled", "cause", err)
 		c.sever()
 	}
+	c.begin()
 }
 
 // give gives a connection away, with what was read of it.
 func (f *front) give(a *arrival) {
 	defer f.arrivals.Done()
-	conn, err := a.giveable()
+	conn, err := a.handOver()
 	if err != nil {
 		f.server.opts.Logger.Warn("a connection was dropped", "cause", err)
 		return
@@ -189,20 +232,21 @@ type arrival struct {
 	head  []byte // of its request, as far as it was read
 }
 
-// giveable is the connection for net/http, under a descriptor of its own: the old one
-// is closed.
-func (a *arrival) giveable() (net.Conn, error) {
+// handOver is the connection for net/http, under another descriptor; the old one is
+// closed. Where there is none left it tries again for a moment.
+func (a *arrival) handOver() (net.Conn, error) {
 	file := os.NewFile(uintptr(a.conn.fd), "connection")
 	defer func() { _ = file.Close() }() // the other one is open
-	conn, err := net.FileConn(file)
-	if err != nil {
-		return nil, err
+	for pause := 10 * time.Millisecond; ; pause *= 2 {
+		conn, err := net.FileConn(file)
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			return &given{TCPConn: tcp, head: a.head, from: net.TCPAddrFromAddrPort(a.from)}, nil
+		}
+		if pause > time.Second || a.front.isClosed() {
+			return nil, fmt.Errorf("another descriptor for it: %w", err)
+		}
+		time.Sleep(pause)
 	}
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return conn, nil // which cannot be, as it came from a TCP listener
-	}
-	return &given{TCPConn: tcp, head: bytes.Clone(a.head), from: net.TCPAddrFromAddrPort(a.from)}, nil
 }
 
 // given is a connection of which something was read before it was given away.
@@ -227,6 +271,14 @@ func (g *given) Read(b []byte) (int, error) {
 // WriteTo hides that of the conn, which does not know what was read.
 func (g *given) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, struct{ io.Reader }{g}) }
 
+// SyscallConn is not to be had while the descriptor would not give all there is.
+func (g *given) SyscallConn() (syscall.RawConn, error) {
+	if len(g.head) > 0 {
+		return nil, errors.ErrUnsupported
+	}
+	return g.TCPConn.SyscallConn()
+}
+
 // RemoteAddr implements net.Conn.
 func (g *given) RemoteAddr() net.Addr { return g.from }
 
@@ -248,13 +300,16 @@ func (c *polled) arrive(a *arrival) step {
 	if isOwn {
 		head = append(a.head, head...)
 	}
+	keep := func() {
+		if a.head = head; !isOwn {
+			a.head = bytes.Clone(head)
+		}
+	}
 	switch size := headSize(head); {
-	case size == 0 && isOwn:
-		a.head = head
 	case size == 0:
-		a.head = bytes.Clone(head)
+		keep()
 	case size < 0 || !c.greet(a, head[:size]):
-		a.head = head
+		keep()
 		c.giveAway(a)
 		return stepGone
 	case size < len(head) && !c.draining:
@@ -272,12 +327,8 @@ func (c *polled) arrive(a *arrival) step {
 // nothing was done, when it is no such request, or one to be refused.
 func (c *polled) greet(a *arrival, head []byte) bool {
 	s := c.server
-	h, reply, ok := s.readHandshake(head, a.from)
+	h, reply, ticket, ok := s.consider(head, a.from)
 	if !ok {
-		return false
-	}
-	ticket, refused := s.letIn(h.token, h.address)
-	if refused != nil {
 		return false
 	}
 	s.enter()
@@ -292,11 +343,27 @@ func (c *polled) greet(a *arrival, head []byte) bool {
 	c.mu.Unlock()
 	c.meet(h, ticket)
 	a.front.arrivals.Done()
-	if !s.meet(c, c.user) {
+	if !s.assign(c, c.user) {
 		c.draining = true
 		c.Close(protocol.CloseRestart, "the server is shutting down")
 	}
 	return true
+}
+
+// consider reads a request, and lets who it is from in.
+func (s *Server) consider(head []byte, from netip.AddrPort) (h *handshake, reply []byte, ticket limit.Ticket, ok bool) {
+	defer func() {
+		// What a stranger sends must not end the process. net/http, which is asked next,
+		// meets the same, says so, and ends the connection alone.
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	if h, reply, ok = s.readHandshake(head, from); !ok {
+		return nil, nil, limit.Ticket{}, false
+	}
+	ticket, refused := s.letIn(h.token, h.address)
+	return h, reply, ticket, refused == nil
 }
 
 // hurry gives who has not asked for anything yet lingerFor to do it.
@@ -304,20 +371,35 @@ func (c *polled) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.arriving {
-		c.linger()
+		c.hurryLocked()
+	}
+}
+
+func (c *polled) hurryLocked() {
+	if c.lingering == nil {
+		c.lingering = time.AfterFunc(lingerFor, c.giveUp)
+	}
+}
+
+// giveUp cuts who has not asked for anything yet.
+func (c *polled) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.arriving {
+		c.failLocked()
 	}
 }
 
 // giveAway ends the poller's part in a connection.
 func (c *polled) giveAway(a *arrival) {
-	defer c.server.wg.Done()
 	c.server.poller.release(c)
 	c.mu.Lock()
-	c.closing, c.ended = true, true
+	c.arriving, c.closing, c.ended = false, true, true
 	if c.lingering != nil {
 		c.lingering.Stop()
 	}
 	c.mu.Unlock()
 	c.server.forget(c)
-	a.front.give(a)
+	c.server.wg.Done()
+	go a.front.give(a)
 }

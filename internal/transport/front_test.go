@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -226,6 +227,29 @@ func TestClosingAFront(t *testing.T) {
 			t.Errorf("got %v; want the end", err)
 		}
 	})
+	t.Run("[R7] who is given away and taken by nobody does not keep Shutdown waiting", func(t *testing.T) {
+		s := newEndpoint(t, Options{}).server
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		front := s.Front(l)
+		defer func() { _ = front.Close() }()
+		says(t, come(t, s, front, 1), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		eventually(t, "it to be given away", func() bool { return len(s.snapshot(nil)) == 0 })
+		s.Shutdown(t.Context(), time.Second)
+	})
+	t.Run("what cannot be accepted from ends it, and says so", func(t *testing.T) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = w.Close() }()
+		f := newEndpoint(t, Options{}).server.newFront(r, nil)
+		if _, err := f.Accept(); !errors.Is(err, unix.ENOTSOCK) {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("[R7] who asks for a socket while the server shuts down is told to come back", func(t *testing.T) {
 		s, front, _, _ := open(t)
 		late := come(t, s, front, 1)
@@ -269,6 +293,24 @@ func TestRequestsAreAnsweredAsByNetHTTP(t *testing.T) {
 		"another path":                   upgradeFor("/socket/websockets?vsn=2.0.0&apikey=x"),
 		"a path that is to be cleaned":   upgradeFor("/socket/../socket/websocket?vsn=2.0.0&apikey=x"),
 		"a path that is escaped":         upgradeFor("/socket/web%73ocket?vsn=2.0.0&apikey=x"),
+		"a path with a slash escaped":    upgradeFor("/socket%2Fwebsocket?vsn=2.0.0&apikey=x"),
+		"two hosts":                      upgradeFor(socketOfX, "Host: y\r\n"),
+		"a host that is none":            strings.Replace(upgradeFor(socketOfX), "Host: x", "Host: a b", 1),
+		"an empty host":                  strings.Replace(upgradeFor(socketOfX), "Host: x", "Host: ", 1),
+		"a name that is none":            upgradeFor(socketOfX, "X(y): z\r\n"),
+		"a line without a name":          upgradeFor(socketOfX, ": z\r\n"),
+		"a value with a NUL":             upgradeFor(socketOfX, "X: a\x00b\r\n"),
+		"a value with a bare CR":         upgradeFor(socketOfX, "X: a\rb\r\n"),
+		"a value of other letters":       upgradeFor(socketOfX, "X: \xc3\xa4\xff\r\n"),
+		"a value with a colon":           upgradeFor(socketOfX, "X: a : b\r\n"),
+		"HTTP/1.10":                      strings.Replace(upgradeFor(socketOfX), "HTTP/1.1", "HTTP/1.10", 1),
+		"what cannot be expected":        upgradeFor(socketOfX, "Expect: wonders\r\n"),
+		"what can be expected":           upgradeFor(socketOfX, "Expect: 100-continue\r\n"),
+		"two tokens, an empty one first": upgradeFor("/socket/websocket?vsn=2.0.0&apikey=expired", "X-Api-Key:\r\n", "X-Api-Key: x\r\n"),
+		"two tokens, a good one first":   upgradeFor(socketOfX, "X-Api-Key: x\r\n", "X-Api-Key: expired\r\n"),
+		"an end within the head":         strings.Replace(upgradeFor(socketOfX), "Host: x\r\n", "Host: x\r\nX: y\n\r\n", 1),
+		"a head of just below 16 KB":     upgradeFor(socketOfX, "X-Long: "+strings.Repeat("x", readSize-250)+"\r\n"),
+		"a head of just above 16 KB":     upgradeFor(socketOfX, "X-Long: "+strings.Repeat("x", readSize-150)+"\r\n"),
 		"the whole address":              upgradeFor("http://x" + socketOfX),
 		"a head of 40 KB":                upgradeFor(socketOfX, "X-Long: "+strings.Repeat("x", 40_000)+"\r\n"),
 		"a head that is too long":        upgradeFor(socketOfX, "X-Long: "+strings.Repeat("x", 2<<20)+"\r\n"),
@@ -338,6 +380,8 @@ func FuzzHandshake(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	s := &Server{opts: Options{Proxies: limit.Proxies{netip.MustParsePrefix("10.0.0.0/8")}}}
+	mux := http.NewServeMux()
+	s.Register(mux)
 	from := netip.MustParseAddrPort("10.0.0.1:1234")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		size := headSize(data)
@@ -350,12 +394,15 @@ func FuzzHandshake(f *testing.F) {
 		}
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(data)))
 		if err != nil {
-			return // it is more particular about what we do not look at
+			t.Fatal(err)
 		}
-		isShared, ok := socketAt(r.URL.Path)
-		version, known := protocol.ParseVersion(r.URL.Query().Get("vsn"))
-		if !ok || !known || isShared != h.isShared || version != h.version {
-			t.Errorf("%+v of %s", h, r.URL)
+		_, route := mux.Handler(r)
+		version, ok := protocol.ParseVersion(r.URL.Query().Get("vsn"))
+		if !ok || version != h.version || h.isShared != strings.HasSuffix(route, lanesPath) || !h.isShared && !strings.HasSuffix(route, socketPath) {
+			t.Errorf("%+v of %s, which is routed to %q", h, r.URL, route)
+		}
+		if r.ContentLength != 0 || r.ProtoMinor != 1 {
+			t.Errorf("net/http would not serve %+v", r)
 		}
 		if token := requestToken(r.Header.Get("X-Api-Key"), r.URL.Query()); token != h.token {
 			t.Errorf("token %q, want %q", h.token, token)

@@ -16,7 +16,7 @@ import (
 
 // headSize is how long the head of a request is that may be for a WebSocket: 0 while
 // it has not arrived whole, negative when net/http is to look at it, because it is
-// another request, too long, or has lines that do not end as they should.
+// another request, not below 16 KB, or has lines that do not end as they should.
 func headSize(head []byte) int {
 	const start = "GET /"
 	n := min(len(head), len(start))
@@ -24,7 +24,7 @@ func headSize(head []byte) int {
 	switch {
 	case string(head[:n]) != start[:n]:
 		return -1
-	case end >= 0:
+	case end >= 0 && end < readSize:
 		return end + len("\r\n\r\n")
 	case len(head) >= readSize, bytes.Contains(head, []byte("\n\n")), bytes.Contains(head, []byte("\n\r\n")):
 		return -1
@@ -36,33 +36,58 @@ func headSize(head []byte) int {
 // clients; net/http knows what to answer.
 var errOther = errors.New("another request")
 
-// isOdd says whether a head has lines that not everybody reads alike: folded ones, and
-// blanks before a colon. A proxy in front may have taken them for something else.
-func isOdd(head []byte) bool {
-	for _, odd := range [...]string{"\n ", "\n\t", " :", "\t:"} {
-		if bytes.Contains(head, []byte(odd)) {
-			return true
+// isPlain says whether everybody reads a head alike: it is HTTP/1.1, each line ends with
+// CRLF, none is folded, no colon follows a blank, not even in a value, and there are no
+// control characters. A proxy in front may have taken anything else for something else.
+func isPlain(head []byte) bool {
+	for i, c := range head {
+		before, after := byte(0), byte(0)
+		if i > 0 {
+			before = head[i-1]
+		}
+		if i+1 < len(head) {
+			after = head[i+1]
+		}
+		switch {
+		case c == '\r' && after != '\n',
+			c == '\n' && (before != '\r' || after == ' ' || after == '\t'),
+			c == ':' && (before == ' ' || before == '\t'),
+			c < ' ' && c != '\t' && c != '\r' && c != '\n', c == 0x7f:
+			return false
 		}
 	}
-	return false
+	line, _, _ := bytes.Cut(head, []byte("\r\n"))
+	return bytes.HasSuffix(line, []byte(" HTTP/1.1"))
+}
+
+// isWord says whether b has letters, digits and those others, and nothing else.
+func isWord(b []byte, others string) bool {
+	for _, c := range b {
+		isLetter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !isLetter && (c < '0' || c > '9') && strings.IndexByte(others, c) < 0 {
+			return false
+		}
+	}
+	return len(b) > 0
 }
 
 // readHandshake reads the head of a request for a socket, and returns the answer with
 // which it becomes one. It is false for all other requests.
 func (s *Server) readHandshake(head []byte, from netip.AddrPort) (h *handshake, reply []byte, ok bool) {
-	if isOdd(head) {
+	if !isPlain(head) {
 		return nil, nil, false
 	}
 	h = new(handshake)
 	var query url.Values
 	var key string
+	var hasKey, hasHost bool
 	var forwarded []string
 	x := exchange{head: head}
 	_, err := ws.Upgrader{
 		OnRequest: func(uri []byte) error {
 			at, err := url.ParseRequestURI(string(uri))
-			if err != nil {
-				return err
+			if err != nil || at.RawPath != "" { // which is not for us to clean
+				return errOther
 			}
 			if h.isShared, ok = socketAt(at.Path); !ok {
 				return errOther
@@ -73,15 +98,25 @@ func (s *Server) readHandshake(head []byte, from netip.AddrPort) (h *handshake, 
 			}
 			return nil
 		},
+		OnHost: func(value []byte) error {
+			if hasHost || !isWord(value, ".-_:[]") {
+				return errOther
+			}
+			hasHost = true
+			return nil
+		},
 		OnHeader: func(name, value []byte) error {
 			switch string(name) { // which is in its canonical form
 			case "X-Api-Key":
-				if key == "" {
-					key = string(value)
+				if !hasKey { // the first one counts, as in http.Header.Get
+					hasKey, key = true, string(value)
 				}
 			case "X-Forwarded-For":
 				forwarded = append(forwarded, string(value))
-			case "Content-Length", "Transfer-Encoding":
+			case "Content-Length", "Transfer-Encoding", "Expect":
+				return errOther
+			}
+			if !isWord(name, "-_") {
 				return errOther
 			}
 			return nil

@@ -195,7 +195,7 @@ type polled struct {
 	server *Server
 	user   user
 	ticket limit.Ticket
-	fd     int // closed by end, and only then
+	fd     int // closed when it ends or is given away, and only then
 
 	working atomic.Uint32 // idle, busy or again
 	hangup  atomic.Bool   // the end is near: read until it is there
@@ -220,6 +220,7 @@ const (
 // servePolled serves a detached socket until it ends, and returns at once.
 func (s *Server) servePolled(fd int, h *handshake, ticket limit.Ticket) {
 	c := &polled{server: s, fd: fd}
+	c.working.Store(busy)
 	c.init(c, s.termsOf(h))
 	c.meet(h, ticket)
 	if !s.add(c, c.user) {
@@ -230,6 +231,16 @@ func (s *Server) servePolled(fd int, h *handshake, ticket limit.Ticket) {
 	if err := s.poller.add(c); err != nil {
 		s.opts.Logger.Warn("a socket cannot be polled", "cause", err)
 		c.sever()
+	}
+	c.begin()
+}
+
+// begin lets the poller's goroutines work for a socket, which who makes it has kept
+// from them.
+func (c *polled) begin() {
+	if !c.working.CompareAndSwap(busy, idle) { // there was something to do meanwhile
+		c.working.Store(busy)
+		c.server.poller.employ(c)
 	}
 }
 
@@ -354,7 +365,7 @@ func (c *polled) Close(code int, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.arriving {
-		c.linger()
+		c.hurryLocked()
 		return
 	}
 	c.closeLocked(code, reason)
@@ -365,7 +376,7 @@ func (c *polled) keepAlive(now int64, ping bool) {
 	if !c.arrives() {
 		c.socket.keepAlive(now, ping)
 	} else if now-c.lastHeard() > headPatience.Milliseconds() {
-		c.sever()
+		c.giveUp()
 	}
 }
 

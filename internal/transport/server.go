@@ -217,8 +217,8 @@ func (s *Server) add(c conn, u user) bool {
 	return true
 }
 
-// meet is add for a connection that was added before it was known for whom.
-func (s *Server) meet(c conn, u user) bool {
+// assign is add for a connection that was added before it was known for whom.
+func (s *Server) assign(c conn, u user) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
