@@ -139,7 +139,7 @@ peers: ## Build what Chorale is compared with, in bench/; what cannot be built i
 	cd bench/postgres-changes && go build -trimpath -o bin/ . || echo "postgres-changes is left out: it does not build here" >&2
 
 .PHONY: compare
-compare: bin/chorale peers ## Measure Chorale beside what is in bench/, and write docs/benchmarks.md anew. Takes forty minutes (RUNS, MAX_RUNS).
+compare: bin/chorale peers ## Measure Chorale beside what is in bench/, and write docs/benchmarks.md anew. Takes an hour (RUNS, MAX_RUNS).
 	bench/run docs/benchmarks
 
 .PHONY: clean
