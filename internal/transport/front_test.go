@@ -106,7 +106,7 @@ func TestFront(t *testing.T) {
 		}
 		heartbeatAnswered(t, r)
 	})
-	t.Run("[C3] who asks for nothing is cut after ten seconds, and not before", func(t *testing.T) {
+	t.Run("[R7] who asks for nothing is cut after ten seconds, and not before", func(t *testing.T) {
 		for _, said := range []string{"", "GET /socket/webs"} {
 			e := newEndpoint(t, Options{})
 			conn := e.tcp(t)
@@ -234,7 +234,12 @@ func TestClosingAFront(t *testing.T) {
 			t.Fatal(err)
 		}
 		front := s.Front(l)
-		defer func() { _ = front.Close() }()
+		defer func() {
+			_ = front.Close()
+			for conn, err := front.Accept(); err == nil; conn, err = front.Accept() {
+				_ = conn.Close()
+			}
+		}()
 		says(t, come(t, s, front, 1), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		eventually(t, "it to be given away", func() bool { return len(s.snapshot(nil)) == 0 })
 		s.Shutdown(t.Context(), time.Second)
