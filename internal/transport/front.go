@@ -345,7 +345,7 @@ func (c *polled) greet(a *arrival, head []byte) bool {
 	a.front.arrivals.Done()
 	if !s.assign(c, c.user) {
 		c.draining = true
-		c.Close(protocol.CloseRestart, "the server is shutting down")
+		c.Close(protocol.CloseRestart, s.farewell())
 	}
 	return true
 }

@@ -224,7 +224,7 @@ func (s *Server) servePolled(fd int, h *handshake, ticket limit.Ticket) {
 	c.init(c, s.termsOf(h))
 	c.meet(h, ticket)
 	if !s.add(c, c.user) {
-		c.Close(protocol.CloseRestart, "the server is shutting down")
+		c.Close(protocol.CloseRestart, s.farewell())
 		c.finish()
 		return
 	}

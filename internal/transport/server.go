@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -81,6 +82,7 @@ type Server struct {
 	open   int        // connections that were let in, those included whose handshake is being answered
 	conns  map[conn]user
 	closed bool
+	drain  time.Duration // of Shutdown, when closed
 }
 
 // NewServer returns a server whose deadlines are being swept.
@@ -168,7 +170,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, isShared bo
 	u := s.user(sock, &h)
 	if !s.add(sock, u) {
 		u.Close()
-		link.dismiss(sock, protocol.CloseRestart, "the server is shutting down")
+		link.dismiss(sock, protocol.CloseRestart, s.farewell())
 		s.leave(sock, ticket)
 		return
 	}
@@ -226,6 +228,14 @@ func (s *Server) assign(c conn, u user) bool {
 	}
 	s.conns[c] = u
 	return true
+}
+
+// farewell is the reason for which Shutdown closes, and those who come too late are
+// closed.
+func (s *Server) farewell() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fmt.Sprintf("the server restarts drainMs=%d", s.drain.Milliseconds())
 }
 
 // forget takes a connection back that was not counted in.

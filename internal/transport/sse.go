@@ -108,7 +108,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	defer s.leave(st, ticket)
 	defer sess.Close()
 	if !known {
-		st.Close(protocol.CloseRestart, "the server is shutting down")
+		st.Close(protocol.CloseRestart, s.farewell())
 	} else {
 		s.streams.add(&openStream{stream: st, session: sess, turns: newTurns()})
 		defer s.streams.remove(st.id)

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -95,12 +94,12 @@ func (s *Server) snapshot(to []connection) []connection {
 func (s *Server) Shutdown(ctx context.Context, drain time.Duration) {
 	s.mu.Lock()
 	already := s.closed
-	s.closed = true
+	s.closed, s.drain = true, drain
 	s.mu.Unlock()
 	if !already {
 		close(s.done)
 	}
-	reason := fmt.Sprintf("the server restarts drainMs=%d", drain.Milliseconds())
+	reason := s.farewell()
 	var farewells sync.WaitGroup
 	for _, c := range s.snapshot(nil) {
 		// Each on its own: a session that waits for the engine keeps nobody else.
