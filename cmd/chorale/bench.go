@@ -32,6 +32,7 @@ type BenchCmd struct {
 	Connect     benchConnectCmd     `cmd:"" help:"Connect, authenticate and join."`
 	Idle        benchIdleCmd        `cmd:"" help:"Connections that say nothing, before and after they have talked."`
 	Flood       benchFloodCmd       `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
+	Hall        benchHallCmd        `cmd:"" help:"Small rooms, alone and beside a channel in which few talk to thousands."`
 	Order       benchOrderCmd       `cmd:"" help:"Check order, gaps and repeats while everybody leaves and resumes."`
 	Reconnect   benchReconnectCmd   `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
 	CatchUp     benchCatchUpCmd     `cmd:"" name:"catchup" help:"Join a large collection, and a channel in which much was missed."`
@@ -163,7 +164,8 @@ type benchFanoutCmd struct {
 
 	Mode        string        `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
 	Subscribers int           `default:"1000" help:"Members that receive."`
-	Rate        float64       `default:"20" help:"Pushes per second."`
+	Writers     int           `default:"1" help:"How many push in turn."`
+	Rate        float64       `default:"20" help:"Pushes per second, all writers together."`
 	Warmup      time.Duration `default:"1s" help:"How long before anything counts."`
 	Duration    time.Duration `default:"10s" help:"How long what counts is."`
 	Text        int           `default:"200" help:"Bytes of text in a push."`
@@ -173,7 +175,7 @@ type benchFanoutCmd struct {
 // Run implements the command.
 func (c *benchFanoutCmd) Run(ctx context.Context) error {
 	return c.run(ctx, bench.Fanout{
-		Mode: bench.Mode(c.Mode), Subscribers: c.Subscribers, Rate: c.Rate,
+		Mode: bench.Mode(c.Mode), Subscribers: c.Subscribers, Writers: c.Writers, Rate: c.Rate,
 		Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text,
 	}, c.Floor)
 }
@@ -238,11 +240,12 @@ type benchFanoutMaxCmd struct {
 
 	Mode        string `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed: ${enum}."`
 	Subscribers int    `default:"1000" help:"Members that receive."`
+	Writers     int    `default:"1" help:"How many push in turn."`
 }
 
 // Run implements the command.
 func (c *benchFanoutMaxCmd) Run(ctx context.Context) error {
-	return c.run(ctx, bench.FanoutMax{Bound: c.bound(), Mode: bench.Mode(c.Mode), Subscribers: c.Subscribers, TextSize: c.Text}, c.Floor)
+	return c.run(ctx, bench.FanoutMax{Bound: c.bound(), Mode: bench.Mode(c.Mode), Subscribers: c.Subscribers, Writers: c.Writers, TextSize: c.Text}, c.Floor)
 }
 
 type benchSubscribersCmd struct {
@@ -345,6 +348,34 @@ func (c *benchFloodCmd) Run(ctx context.Context) error {
 		Mode: bench.Mode(c.Mode), Rooms: c.Rooms, Members: c.Members, Rate: c.Rate,
 		Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text, Seed: c.Seed,
 	}}, false)
+}
+
+type benchHallCmd struct {
+	benchTarget `embed:""`
+
+	Mode      string        `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed in the rooms: ${enum}."`
+	Rooms     int           `default:"100" help:"Channels of the rooms."`
+	Members   int           `default:"4" help:"Members of each."`
+	Rate      float64       `default:"500" help:"Pushes per second in the rooms, all together."`
+	Listeners int           `default:"5000" help:"Who is in the hall."`
+	Speakers  int           `default:"1" help:"How many of them talk, in turn."`
+	Talk      float64       `default:"4" help:"What is said in the hall, pushes per second."`
+	Warmup    time.Duration `default:"1s" help:"How long before anything counts."`
+	Duration  time.Duration `default:"5s" help:"How long what counts is, each time."`
+	Text      int           `default:"200" help:"Bytes of text in a push."`
+	Seed      uint64        `default:"1" help:"Seed of the rooms' schedule."`
+	Floor     bool          `negatable:"" help:"Measure the raw-socket floor too, which is one loop."`
+}
+
+// Run implements the command.
+func (c *benchHallCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Hall{
+		Rooms: bench.Rooms{
+			Mode: bench.Mode(c.Mode), Rooms: c.Rooms, Members: c.Members, Rate: c.Rate,
+			Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text, Seed: c.Seed,
+		},
+		Listeners: c.Listeners, Speakers: c.Speakers, Talk: c.Talk,
+	}, c.Floor)
 }
 
 type benchOrderCmd struct {

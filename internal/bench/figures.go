@@ -43,6 +43,9 @@ type Figures struct {
 	// FloodPerSecond is how many pushes of a flood the server's socket took; 0
 	// where there was none.
 	FloodPerSecond float64 `json:"floodPerSecond,omitempty"`
+	// HallPerSecond is how many deliveries there were beside those that are
+	// measured; 0 without a hall.
+	HallPerSecond float64 `json:"hallPerSecond,omitempty"`
 
 	// Followed is what clients who come back counted; nil where there are none.
 	Followed *FollowedFigures `json:"followed,omitempty"`
@@ -114,6 +117,7 @@ func median(runs []Figures) Figures {
 		LateP99Us:            medianOf(runs, func(f Figures) float64 { return f.LateP99Us }),
 		Highest:              medianOf(runs, func(f Figures) float64 { return f.Highest }),
 		FloodPerSecond:       medianOf(runs, func(f Figures) float64 { return f.FloodPerSecond }),
+		HallPerSecond:        medianOf(runs, func(f Figures) float64 { return f.HallPerSecond }),
 	}
 	var servers []ServerFigures
 	var followed []FollowedFigures

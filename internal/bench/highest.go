@@ -22,6 +22,7 @@ type FanoutMax struct {
 	Bound
 	Mode        Mode
 	Subscribers int
+	Writers     int // as Fanout's
 	TextSize    int
 }
 
@@ -30,11 +31,11 @@ func (f FanoutMax) name() string { return "fanout-max" }
 func (f FanoutMax) unit() string { return "deliveries" }
 
 func (f FanoutMax) describe() string {
-	return fmt.Sprintf("one writer, %d subscribers, %s, text of %d bytes, %s", f.Subscribers, f.Mode, f.TextSize, f.Bound)
+	return fmt.Sprintf("%s, %d subscribers, %s, text of %d bytes, %s", writers(f.Writers), f.Subscribers, f.Mode, f.TextSize, f.Bound)
 }
 
 func (f FanoutMax) at(rate float64) paced {
-	return Fanout{Mode: f.Mode, Subscribers: f.Subscribers, Rate: rate, Warmup: f.Warmup, Duration: f.Duration, TextSize: f.TextSize}
+	return Fanout{Mode: f.Mode, Subscribers: f.Subscribers, Writers: f.Writers, Rate: rate, Warmup: f.Warmup, Duration: f.Duration, TextSize: f.TextSize}
 }
 
 func (f FanoutMax) validate() error { return f.Bound.validate(f.at) }

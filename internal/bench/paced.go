@@ -45,11 +45,12 @@ func (r Rooms) run(ctx context.Context, s site) ([]Figures, error) {
 	})
 }
 
-// Fanout is one member who talks to many.
+// Fanout is one member who talks to many, or a few of the many who do.
 type Fanout struct {
 	Mode        Mode
-	Subscribers int
-	Rate        float64 // pushes per second, evenly spaced
+	Subscribers int     // who receive each push
+	Writers     int     // who push in turn, each over a connection of its own; 0 means 1
+	Rate        float64 // pushes per second, evenly spaced, all writers together
 	Warmup      time.Duration
 	Duration    time.Duration
 	TextSize    int
@@ -60,17 +61,25 @@ func (f Fanout) name() string { return "fanout" }
 func (f Fanout) unit() string { return "deliveries" }
 
 func (f Fanout) describe() string {
-	return fmt.Sprintf("one writer, %d subscribers, %s, %g pushes/s, text of %d bytes, %s after a warm-up of %s",
-		f.Subscribers, f.Mode, f.Rate, f.TextSize, f.Duration, f.Warmup)
+	return fmt.Sprintf("%s, %d subscribers, %s, %g pushes/s, text of %d bytes, %s after a warm-up of %s",
+		writers(f.Writers), f.Subscribers, f.Mode, f.Rate, f.TextSize, f.Duration, f.Warmup)
 }
 
 func (f Fanout) crowd() crowd {
-	return crowd{mode: f.Mode, channels: 1, members: f.Subscribers + 1, writers: 1, textSize: f.TextSize}
+	return crowd{mode: f.Mode, channels: 1, members: f.Subscribers + 1, writers: max(1, f.Writers), textSize: f.TextSize}
+}
+
+// writers says how many write; 0 are one.
+func writers(n int) string {
+	if n <= 1 {
+		return "one writer"
+	}
+	return fmt.Sprintf("%d writers in turn", n)
 }
 
 func (f Fanout) validate() error { return validatePaced(f.crowd(), f.Rate, f.Warmup, f.Duration) }
 
-func (f Fanout) schedule() *Schedule { return Steady(f.Rate, 1) }
+func (f Fanout) schedule() *Schedule { return Steady(f.Rate, max(1, f.Writers)) }
 
 func (f Fanout) window() (warmup, duration time.Duration) { return f.Warmup, f.Duration }
 

@@ -170,6 +170,8 @@ func (s *section) columns() []string {
 		return []string{"p50", "p99", "writes acknowledged", "reconnects", "… resumed", "lost", "duplicated", "out of order"}
 	case "flood":
 		return []string{"p50", "p99", "max", perSecond, cpu, "the flood's pushes per second"}
+	case "hall":
+		return []string{"p50", "p99", "max", perSecond, "the hall's deliveries per second", cpuShare}
 	case "rooms":
 		return []string{"p50", "p99", perSecond, cpu, cpuShare, "… after the traffic"}
 	}

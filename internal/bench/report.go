@@ -149,7 +149,7 @@ func (r *Report) basis() string {
 func (c *Column) title() string { return strings.TrimSpace(c.Subject + " " + c.Phase) }
 
 // A pair are two columns whose ratio says something: the server to the floor, and
-// what it is beside a flood to what it is alone.
+// what it is beside a flood or a hall to what it is alone.
 type pair struct{ of, to *Column }
 
 func (r *Report) pairs() []pair {
@@ -161,7 +161,7 @@ func (r *Report) pairs() []pair {
 		if f := r.column(floorName, c.Phase); f != nil {
 			out = append(out, pair{c, f})
 		}
-		if quiet := r.column(choraleName, alone); quiet != nil && c.Phase == flooded {
+		if quiet := r.column(choraleName, alone); quiet != nil && c.Phase != alone {
 			out = append(out, pair{c, quiet})
 		}
 	}
@@ -248,6 +248,7 @@ func (r *Report) lines() []line {
 		{"… ready and waiting for a CPU, %", known(func(f Figures) float64 { return f.GeneratorWaitPercent }), tenth, false},
 		{"pushes late, p99", measured(func(f Figures) float64 { return f.LateP99Us }), duration, false},
 		{"the flood's pushes per second", measured(func(f Figures) float64 { return f.FloodPerSecond }), whole, false},
+		{"the hall's deliveries per second", measured(func(f Figures) float64 { return f.HallPerSecond }), whole, false},
 		{"server away", measured(func(f Figures) float64 {
 			if f.Followed == nil {
 				return 0

@@ -8,7 +8,7 @@ import (
 )
 
 // A Scenario is one kind of load: [Latency], [Rooms], [RoomsMax], [Fanout], [FanoutMax], [UsersMax], [Subscribers], [Channels],
-// [Connect], [Idle], [Flood], [Order], [Reconnect], [CatchUp] or [Append].
+// [Connect], [Idle], [Flood], [Hall], [Order], [Reconnect], [CatchUp] or [Append].
 type Scenario interface {
 	// name is the subcommand that runs it.
 	name() string

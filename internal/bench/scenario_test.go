@@ -18,6 +18,7 @@ func small(mode Mode) []Scenario {
 		Rooms{Mode: mode, Rooms: 5, Members: 4, Rate: 500, Warmup: 50 * time.Millisecond, Duration: 250 * time.Millisecond, TextSize: 200, Seed: 1},
 		Fanout{Mode: mode, Subscribers: 20, Rate: 100, Warmup: 50 * time.Millisecond, Duration: 250 * time.Millisecond, TextSize: 200},
 		Connect{Mode: mode, Single: 5, Conns: 20, Parallel: 4, Members: 4},
+		Fanout{Mode: mode, Subscribers: 20, Writers: 5, Rate: 100, Warmup: 50 * time.Millisecond, Duration: 250 * time.Millisecond, TextSize: 200},
 	}
 }
 
