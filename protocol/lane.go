@@ -78,6 +78,15 @@ func EncodeLaneClose(lane uint32, code int, reason string) Message {
 	return finish(append(buf, reason...), false)
 }
 
+// SizeInLane is how many bytes AppendInLane appends.
+func (m Message) SizeInLane(lane uint32) int {
+	size := len(m.Payload())
+	for ; lane > 0; lane /= 10 {
+		size++
+	}
+	return headerSize(size) + size
+}
+
 // AppendInLane appends the WebSocket frame that carries the message in a lane,
 // header included. It is a copy, which is what bytes that others share cost when
 // they are to begin differently.

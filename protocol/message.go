@@ -22,6 +22,10 @@ const headroom = 10
 // Wire is the WebSocket frame, header included, as a server sends it.
 func (m Message) Wire() []byte { return m.buf[m.start:] }
 
+// Framed is a message for what is a WebSocket frame already, or something else that
+// goes to a socket as it is: it has a Wire, and nothing else.
+func Framed(wire []byte) Message { return Message{buf: wire} }
+
 // Payload is the frame without the WebSocket header.
 func (m Message) Payload() []byte { return m.buf[headroom:] }
 
@@ -72,6 +76,17 @@ func putHeader(dst []byte, n int, isBinary bool) (start uint8) {
 	}
 	dst[start] = opcode
 	return start
+}
+
+// headerSize is how long the header is that putHeader puts before n bytes.
+func headerSize(n int) int {
+	switch {
+	case n < 126:
+		return 2
+	case n <= 0xffff:
+		return 4
+	}
+	return headroom
 }
 
 // appendHead appends everything of a text frame up to its payload; appendTail

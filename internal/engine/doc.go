@@ -37,6 +37,8 @@
 //     the call, nor is anything that the same node is asked afterwards. A node that
 //     cannot know answers ErrUnavailable. Nor is a position called ErrFuture
 //     because a node has not heard of it.
+//   - E10: what a watcher does in Flush keeps nobody's append waiting but that of
+//     who wrote; and everything that was delivered is flushed.
 //
 // # Concurrency
 //

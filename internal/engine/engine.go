@@ -42,11 +42,10 @@ type Engine interface {
 	// (E9).
 	Head(ctx context.Context, channel string) (Position, error)
 
-	// Watch calls sink with everything that happens in the channel after the
-	// position it returns, in order, until stop is called. sink is never called
-	// twice at a time, must not block, and must not call the engine. A last call
-	// may still be under way when stop returns.
-	Watch(ctx context.Context, channel string, sink func([]Event)) (at Position, stop func(), err error)
+	// Watch hands the sink everything that happens in the channel after the
+	// position it returns, in order, until stop is called. A last call may still be
+	// under way when stop returns.
+	Watch(ctx context.Context, channel string, sink Sink) (at Position, stop func(), err error)
 
 	// Send delivers an entry to the channel's watchers without logging it, in
 	// order with the entries that this caller appended before.
@@ -68,6 +67,26 @@ type Engine interface {
 	// Close finishes what was accepted and closes the store. Idempotent.
 	Close() error
 }
+
+// Sink is who watches a channel.
+type Sink interface {
+	// Deliver is handed what happened. It is never called twice at a time, must not
+	// block, and must not call the engine: others' appends wait for it.
+	Deliver([]Event)
+	// Flush follows soon, for one Deliver or for several, and nobody waits for it but
+	// who wrote: what takes long, as writing to thousands of sockets does, belongs
+	// here. It may be called by several goroutines at a time.
+	Flush()
+}
+
+// SinkFunc is a Sink that is done with what it is handed at once.
+type SinkFunc func([]Event)
+
+// Deliver implements Sink.
+func (f SinkFunc) Deliver(events []Event) { f(events) }
+
+// Flush implements Sink.
+func (SinkFunc) Flush() {}
 
 // Durability says what an acknowledged entry survives. The zero value is Memory.
 type Durability uint8

@@ -195,7 +195,8 @@ func into[T any](p reply) (v T) {
 // sink is a member's session that looks at nothing.
 type sink struct{}
 
-func (sink) Send(...protocol.Message) {}
+func (sink) Queue(...protocol.Message) {}
+func (sink) Flush()                    {}
 
 // join makes a member of a private channel, who tracks itself under the key.
 func (r *rig) join(channel, key string) {

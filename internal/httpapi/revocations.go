@@ -82,12 +82,12 @@ func NewRevocationLog(ctx context.Context, o RevocationOptions) (*RevocationLog,
 // Run follows the log until ctx ends: whoever wrote to it, the set takes it over,
 // and open sessions are judged anew. It may be called once.
 func (l *RevocationLog) Run(ctx context.Context) error {
-	_, stop, err := l.opts.Engine.Watch(ctx, revocationLog, func([]engine.Event) {
+	_, stop, err := l.opts.Engine.Watch(ctx, revocationLog, engine.SinkFunc(func([]engine.Event) {
 		select {
 		case l.moved <- struct{}{}:
 		default: // one look is due already, and will see this as well
 		}
-	})
+	}))
 	if err != nil {
 		return fmt.Errorf("revocations: watch: %w", err)
 	}

@@ -30,6 +30,18 @@ type Channel struct {
 	waiting  []engine.Event // that came while there were holds
 	frames   []frame
 	scratch  []protocol.Message
+
+	due      []Sink    // were handed something and are not flushed; each once
+	spare    []Sink    // room for the next due
+	turn     uint32    // how often due was taken, from 1 on; see Member.turn
+	flushing bool      // somebody flushes what was due before
+	flushed  sync.Cond // of delivery: nobody does any more
+}
+
+func newChannel(h *Hub, name protocol.Channel) *Channel {
+	c := &Channel{hub: h, name: name, topic: name.Topic(), log: name.Log(), turn: 1}
+	c.flushed.L = &c.delivery
+	return c
 }
 
 // open starts the watch, once. When it failed the next caller tries again.
@@ -39,7 +51,7 @@ func (c *Channel) open(ctx context.Context) error {
 	if c.stop != nil {
 		return nil
 	}
-	_, stop, err := c.hub.eng.Watch(ctx, c.log, c.deliver)
+	_, stop, err := c.hub.eng.Watch(ctx, c.log, c)
 	if err != nil {
 		return err
 	}
@@ -82,8 +94,9 @@ func (c *Channel) remove(m *Member) {
 	}
 }
 
-// deliver is the engine's sink.
-func (c *Channel) deliver(events []engine.Event) {
+// Deliver implements engine.Sink: members are handed what happened, which nothing is
+// written for yet.
+func (c *Channel) Deliver(events []engine.Event) {
 	c.delivery.Lock()
 	defer c.delivery.Unlock()
 	if c.holds > 0 {
@@ -91,6 +104,37 @@ func (c *Channel) deliver(events []engine.Event) {
 		return
 	}
 	c.hand(events)
+}
+
+// Flush implements engine.Sink: what members were handed is written. Nothing is locked
+// meanwhile, so that others' messages are handed over, and go into the writes that are
+// still to be made. One caller flushes at a time, for all; the others wait until
+// theirs is in somebody's hands. So who pushes more than can be written is slowed
+// down, and the more of them there are, the more goes into one write.
+func (c *Channel) Flush() {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	for c.flushing && len(c.due) > 0 {
+		c.flushed.Wait()
+	}
+	if len(c.due) == 0 {
+		return
+	}
+	due := c.due
+	c.due, c.spare = c.spare, nil
+	c.turn++
+	c.flushing = true
+	c.delivery.Unlock()
+	for _, sink := range due {
+		sink.Flush()
+	}
+	clear(due)
+	c.delivery.Lock()
+	if cap(due) <= 2*len(due)+maxKeptAnswer { // as the channel needs it, and not as it once did
+		c.spare = due[:0]
+	}
+	c.flushing = false
+	c.flushed.Broadcast()
 }
 
 // hold makes what happens in the channel wait for the release that follows.
@@ -103,6 +147,11 @@ func (c *Channel) hold() {
 // release ends a hold. What has waited is handed over whether others hold on or
 // not, so that nothing waits for longer than the first of them.
 func (c *Channel) release() {
+	c.handWaiting()
+	c.Flush()
+}
+
+func (c *Channel) handWaiting() {
 	c.delivery.Lock()
 	defer c.delivery.Unlock()
 	c.holds--
@@ -132,10 +181,15 @@ func (c *Channel) hand(events []engine.Event) {
 		return
 	}
 	delivered := 0
+	b := batch{frames: c.frames, scratch: c.scratch, turn: c.turn}
 	for _, m := range members {
-		delivered += m.deliver(c.frames, &c.scratch)
+		n, isDue := m.deliver(&b)
+		if delivered += n; isDue {
+			c.due = append(c.due, m.sink)
+		}
 	}
 	clear(c.frames) // the encoded bytes live on with those that still write them
+	c.scratch = b.scratch
 	clear(c.scratch[:cap(c.scratch)])
 	c.hub.metrics.MessagesDelivered(delivered)
 }

@@ -14,11 +14,15 @@
 // what is newer than the past that was read, and from there on delivery is
 // direct. So there is no hole and no duplicate between the two (R3, J1).
 //
+// Members are handed frames in two steps: they are queued under the locks that keep the
+// order, and written, by Flush, when nothing is locked any more (ADR 0027).
+//
 // # Back-pressure
 //
-// Nothing here blocks. A sink that cannot keep up closes itself; a member in
+// Handing over never blocks. A sink that cannot keep up closes itself; a member in
 // catch-up that collects more than maxHeld frames is overrun and its session
-// ends it.
+// ends it. Who writes faster than a channel can be flushed waits in Flush, for at most
+// what is being flushed.
 //
 // # Concurrency
 //

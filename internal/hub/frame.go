@@ -33,6 +33,26 @@ type frame struct {
 	encoded [2]protocol.Message // by version
 }
 
+// batch is what members are handed at once.
+type batch struct {
+	frames  []frame
+	scratch []protocol.Message    // for what one member gets of them
+	all     [2][]protocol.Message // by version: all of several, for those who get them; made for the first
+	turn    uint32                // the channel's
+}
+
+// shared is a list of what one member gets that nobody changes any more: the one that
+// nearly all members get is made once.
+func (b *batch) shared(v protocol.Version, out []protocol.Message) []protocol.Message {
+	if len(out) < len(b.frames) {
+		return slices.Clone(out)
+	}
+	if b.all[v-1] == nil {
+		b.all[v-1] = slices.Clone(out)
+	}
+	return b.all[v-1]
+}
+
 func entryFrame(topic string, e *engine.Entry, replayed bool) frame {
 	f := frame{topic: topic, entry: e, replayed: replayed}
 	if e.Kind == engine.KindChange {

@@ -31,10 +31,16 @@ func New(eng engine.Engine, m Metrics) *Hub {
 	return &Hub{eng: eng, metrics: m, channels: make(map[protocol.Channel]*Channel)}
 }
 
-// Sink takes frames for one session. Send may be called from any goroutine,
-// must not block, and must not keep the slice.
+// Sink takes frames for one session. Both may be called from any goroutine and must
+// not block.
 type Sink interface {
-	Send(frames ...protocol.Message)
+	// Queue takes frames behind those it was handed before. They are not written
+	// before Flush, which follows soon. Of several the slice is the sink's too, and does
+	// not change any more. The member and its channel are locked.
+	Queue(frames ...protocol.Message)
+	// Flush writes what is queued, by whomever. Nothing of the hub's is locked: it may
+	// give others their turn.
+	Flush()
 }
 
 // Options say what a member wants to see.
@@ -69,7 +75,7 @@ func (h *Hub) acquire(name protocol.Channel) *Channel {
 	defer h.mu.Unlock()
 	ch := h.channels[name]
 	if ch == nil {
-		ch = &Channel{hub: h, name: name, topic: name.Topic(), log: name.Log()}
+		ch = newChannel(h, name)
 		h.channels[name] = ch
 		h.metrics.ChannelsChanged(1)
 	}

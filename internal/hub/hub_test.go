@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -20,15 +22,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var room = protocol.Channel{Name: "room", Private: true}
 
+// sink shows what was flushed.
 type sink struct {
 	mu     sync.Mutex
+	queued []protocol.Message
 	frames []protocol.Message
 }
 
-func (s *sink) Send(frames ...protocol.Message) {
+func (s *sink) Queue(frames ...protocol.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.frames = append(s.frames, frames...)
+	s.queued = append(s.queued, frames...)
+}
+
+func (s *sink) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.frames = append(s.frames, s.queued...)
+	s.queued = nil
 }
 
 // offsets are those of the messages that were handed over, in order.
@@ -51,10 +62,33 @@ func (s *sink) offsets(t testing.TB) []uint64 {
 	return out
 }
 
-// pieces counts the frames of each piece that it is handed.
-type pieces struct{ sizes []int }
+// pieces counts the frames of each piece that it would write.
+type pieces struct {
+	mu     sync.Mutex
+	queued int
+	sizes  []int
+}
 
-func (p *pieces) Send(frames ...protocol.Message) { p.sizes = append(p.sizes, len(frames)) }
+func (p *pieces) Queue(frames ...protocol.Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queued += len(frames)
+}
+
+func (p *pieces) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queued
+}
+
+func (p *pieces) Flush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.queued > 0 {
+		p.sizes = append(p.sizes, p.queued)
+		p.queued = 0
+	}
+}
 
 func open(t testing.TB) (*hub.Hub, engine.Engine) {
 	t.Helper()
@@ -213,7 +247,8 @@ func TestMembership(t *testing.T) {
 // discard takes frames as a socket does, without keeping them.
 type discard struct{ n int }
 
-func (d *discard) Send(frames ...protocol.Message) { d.n += len(frames) }
+func (d *discard) Queue(frames ...protocol.Message) { d.n += len(frames) }
+func (d *discard) Flush()                           {}
 
 // BenchmarkFanOut is the price of one message to 1,000 members, sockets aside.
 // Budget: no allocation per delivery.
@@ -230,6 +265,74 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/delivery")
 }
+
+// slowly is a sink that takes as long to write as the test wants.
+type slowly struct {
+	pieces
+	entered, leave chan struct{}
+}
+
+func (s *slowly) Flush() {
+	s.entered <- struct{}{}
+	<-s.leave
+	s.pieces.Flush()
+}
+
+func TestFlush(t *testing.T) {
+	t.Run("[B3] what others write while a message is written to many goes into the writes that are still to be made", func(t *testing.T) {
+		h, eng := open(t)
+		first, last := &slowly{entered: make(chan struct{}), leave: make(chan struct{})}, &pieces{}
+		for _, s := range []hub.Sink{first, last} {
+			m := join(t, h, s, hub.Options{})
+			defer m.Leave()
+			m.GoLive(hub.Seen{})
+		}
+		var writers sync.WaitGroup
+		writers.Go(func() { say(t, eng, "") })
+		<-first.entered
+		const others = 5
+		for range others {
+			writers.Go(func() { say(t, eng, "") })
+		}
+		for first.waiting() < 1+others {
+			runtime.Gosched()
+		}
+		first.leave <- struct{}{}
+		// One of those who have waited writes for all of them, to whom it is still due.
+		<-first.entered
+		first.leave <- struct{}{}
+		writers.Wait()
+		if got := fmt.Sprint(first.sizes, last.sizes); got != "[6] [6]" {
+			t.Errorf("pieces of %s frames", got)
+		}
+	})
+	t.Run("what a list of frames is handed over as is not changed by the next", func(t *testing.T) {
+		h, eng := open(t)
+		keep := &keeper{}
+		m := join(t, h, keep, hub.Options{Self: true})
+		defer m.Leave()
+		m.GoLive(hub.Seen{})
+		for range 2 {
+			m.Hold()
+			say(t, eng, "x")
+			say(t, eng, "y")
+			m.Release()
+		}
+		if len(keep.lists) != 2 || fmt.Sprint(keep.copies) != fmt.Sprint(keep.lists) {
+			t.Errorf("%d lists, changed since", len(keep.lists))
+		}
+	})
+}
+
+// keeper keeps the lists of frames that it is handed, as a sink may.
+type keeper struct{ lists, copies [][]protocol.Message }
+
+func (k *keeper) Queue(frames ...protocol.Message) {
+	k.lists = append(k.lists, frames)
+	k.copies = append(k.copies, slices.Clone(frames))
+}
+
+func (k *keeper) Flush() {}
 
 func TestHold(t *testing.T) {
 	t.Run("[R1] what happens during a hold is handed over at its release, in order", func(t *testing.T) {

@@ -22,6 +22,7 @@ type Member struct {
 	answering  bool               // see Expect
 	unanswered []protocol.Message // what its own write did, and what came behind that
 	catchUp    *catchUp           // nil after GoLive
+	turn       uint32             // the channel's when its sink was last due to be flushed
 	seen       *Seen              // after GoLive: what may still be delivered of the past; nil once all of it has been
 }
 
@@ -91,16 +92,17 @@ func (m *Member) PresenceState() []byte {
 	return m.catchUp.presence
 }
 
-// deliver hands frames over and returns how many. scratch is the caller's.
-func (m *Member) deliver(frames []frame, scratch *[]protocol.Message) int {
+// deliver hands frames over and returns how many, and whether the sink is due to be
+// flushed now, and was not yet in this turn of the channel.
+func (m *Member) deliver(b *batch) (n int, isDue bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.gone {
-		return 0
+		return 0, false
 	}
-	out := (*scratch)[:0]
-	for i := range frames {
-		f := &frames[i]
+	out := b.scratch[:0]
+	for i := range b.frames {
+		f := &b.frames[i]
 		if !f.wanted(&m.opts) {
 			continue
 		}
@@ -117,15 +119,21 @@ func (m *Member) deliver(frames []frame, scratch *[]protocol.Message) int {
 		}
 		out = append(out, msg)
 	}
-	*scratch = out
+	b.scratch = out
 	switch {
 	case len(out) == 0:
-	case m.answering && (len(m.unanswered) > 0 || m.wrote(frames)):
+	case m.answering && (len(m.unanswered) > 0 || m.wrote(b.frames)):
 		m.unanswered = append(m.unanswered, out...)
 	default:
-		m.sink.Send(out...)
+		if len(out) > 1 {
+			m.sink.Queue(b.shared(m.opts.Version, out)...)
+		} else {
+			m.sink.Queue(out...)
+		}
+		isDue = m.turn != b.turn
+		m.turn = b.turn
 	}
-	return len(out)
+	return len(out), isDue
 }
 
 // wrote says whether one of the frames is the member's own.
@@ -164,10 +172,18 @@ func (m *Member) breakOff() {
 // member has seen are handed over, then delivery is direct. It reports false when more happened in
 // the meantime than is kept, or when the log went on elsewhere; the member must then leave.
 func (m *Member) GoLive(seen Seen) bool {
+	ok, isDue := m.goLive(seen)
+	if isDue {
+		m.sink.Flush()
+	}
+	return ok
+}
+
+func (m *Member) goLive(seen Seen) (ok, isDue bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.catchUp == nil || m.catchUp.overrun {
-		return false
+		return false, false
 	}
 	held := m.catchUp.held
 	m.catchUp = nil
@@ -176,7 +192,7 @@ func (m *Member) GoLive(seen Seen) bool {
 		m.seen = &kept
 	}
 	if len(held) == 0 {
-		return true
+		return true, false
 	}
 	out := make([]protocol.Message, 0, len(held))
 	for i := range held {
@@ -185,9 +201,9 @@ func (m *Member) GoLive(seen Seen) bool {
 		}
 	}
 	if len(out) > 0 {
-		m.sink.Send(out...)
+		m.sink.Queue(out...)
 	}
-	return true
+	return true, len(out) > 0
 }
 
 // Replay encodes an entry of the past for this member, marked as replayed; the
@@ -220,20 +236,30 @@ func (m *Member) Expect() {
 
 // Answer hands over what has waited, with the answers behind it.
 func (m *Member) Answer(answers ...protocol.Message) {
+	m.handAnswer(answers)
+	m.sink.Flush()
+}
+
+func (m *Member) handAnswer(answers []protocol.Message) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.answering = false
 	if len(m.unanswered) == 0 {
-		if len(answers) > 0 {
-			m.sink.Send(answers...)
-		}
+		queueEach(m.sink, answers)
 		return
 	}
 	m.unanswered = append(m.unanswered, answers...)
-	m.sink.Send(m.unanswered...)
+	queueEach(m.sink, m.unanswered)
 	clear(m.unanswered)
 	if m.unanswered = m.unanswered[:0]; cap(m.unanswered) > maxKeptAnswer {
 		m.unanswered = nil
+	}
+}
+
+// queueEach queues frames of a list that is used again.
+func queueEach(to Sink, frames []protocol.Message) {
+	for i := range frames {
+		to.Queue(frames[i : i+1]...)
 	}
 }
 

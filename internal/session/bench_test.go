@@ -68,5 +68,10 @@ func noteTakers(tb testing.TB, out session.Conn) (writers []*session.Session) {
 // tally counts what it is sent.
 type tally struct{ writes, frames int }
 
-func (c *tally) Send(frames ...protocol.Message) { c.writes++; c.frames += len(frames) }
-func (*tally) Close(int, string)                 {}
+func (c *tally) Send(frames ...protocol.Message) {
+	c.Queue(frames...)
+	c.Flush()
+}
+func (c *tally) Queue(frames ...protocol.Message) { c.frames += len(frames) }
+func (c *tally) Flush()                           { c.writes++ }
+func (*tally) Close(int, string)                  {}

@@ -13,10 +13,10 @@ import (
 type breakable struct {
 	engine.Engine
 	mu    sync.Mutex
-	sinks []func([]engine.Event)
+	sinks []engine.Sink
 }
 
-func (b *breakable) Watch(ctx context.Context, channel string, sink func([]engine.Event)) (engine.Position, func(), error) {
+func (b *breakable) Watch(ctx context.Context, channel string, sink engine.Sink) (engine.Position, func(), error) {
 	b.mu.Lock()
 	b.sinks = append(b.sinks, sink)
 	b.mu.Unlock()
@@ -28,7 +28,8 @@ func (b *breakable) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, sink := range b.sinks {
-		sink([]engine.Event{{Reset: &engine.Position{Epoch: "another"}}})
+		sink.Deliver([]engine.Event{{Reset: &engine.Position{Epoch: "another"}}})
+		sink.Flush()
 	}
 }
 

@@ -383,5 +383,7 @@ func TestLimitsMatchTheProtocol(t *testing.T) {
 // sink is a conn that keeps nothing.
 type sink struct{}
 
-func (sink) Send(...protocol.Message) {}
-func (sink) Close(int, string)        {}
+func (sink) Send(...protocol.Message)  {}
+func (sink) Queue(...protocol.Message) {}
+func (sink) Flush()                    {}
+func (sink) Close(int, string)         {}

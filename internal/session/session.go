@@ -21,11 +21,13 @@ import (
 
 // Conn is the socket of a session.
 type Conn interface {
-	// Send queues frames, and writes them at once when the socket takes them. It
-	// never blocks, and the list is the caller's again when it returns; frames that are
-	// kept longer are kept by Message.Kept. When the queue is full the conn closes
-	// itself with protocol.CloseSlowConsumer: the client resumes from the log.
+	// Send queues frames behind all others, and writes what is queued when the socket
+	// takes it. It never blocks, and the list is the caller's again when it returns;
+	// frames that are kept longer are kept by Message.Kept. When the queue is full the
+	// conn closes itself with protocol.CloseSlowConsumer: the client resumes from the log.
 	Send(frames ...protocol.Message)
+	// Queue and Flush are Send in two parts, for the hub.
+	hub.Sink
 	// Close sends a close frame with this code and ends the socket. Idempotent.
 	Close(code int, reason string)
 }

@@ -140,6 +140,7 @@ type client struct {
 	in   []string
 	read int
 
+	queued []string
 	pieces []int // how many frames came at once, each time
 	wake   chan struct{}
 	ref    int
@@ -161,11 +162,27 @@ func (w *world) connectAs(v protocol.Version, tok string) *client {
 
 // Send implements session.Conn.
 func (c *client) Send(frames ...protocol.Message) {
+	c.Queue(frames...)
+	c.Flush()
+}
+
+// Queue implements session.Conn.
+func (c *client) Queue(frames ...protocol.Message) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, f := range frames {
-		c.in = append(c.in, string(f.Payload()))
+		c.queued = append(c.queued, string(f.Payload()))
 	}
-	c.pieces = append(c.pieces, len(frames))
+}
+
+// Flush implements session.Conn.
+func (c *client) Flush() {
+	c.mu.Lock()
+	if len(c.queued) > 0 {
+		c.in = append(c.in, c.queued...)
+		c.pieces = append(c.pieces, len(c.queued))
+		c.queued = nil
+	}
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:

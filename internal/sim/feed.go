@@ -30,7 +30,7 @@ type news struct {
 }
 
 type watcher struct {
-	sink    func([]engine.Event)
+	sink    engine.Sink
 	stopped bool // guarded by log.mu
 }
 
@@ -62,7 +62,8 @@ func (f *feed) hand(events []engine.Event) {
 		return
 	}
 	for _, w := range watchers {
-		w.sink(events)
+		w.sink.Deliver(events)
+		w.sink.Flush()
 	}
 }
 

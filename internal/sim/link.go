@@ -64,6 +64,12 @@ func (l *link) Send(frames ...protocol.Message) {
 	}
 }
 
+// Queue implements session.Conn. The world decides when what is on its way arrives.
+func (l *link) Queue(frames ...protocol.Message) { l.Send(frames...) }
+
+// Flush implements session.Conn.
+func (l *link) Flush() {}
+
 // Close implements session.Conn.
 func (l *link) Close(code int, _ string) {
 	l.mu.Lock()

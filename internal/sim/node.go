@@ -274,7 +274,7 @@ func (n *node) Head(ctx context.Context, channel string) (engine.Position, error
 }
 
 // Watch implements engine.Engine.
-func (n *node) Watch(ctx context.Context, channel string, sink func([]engine.Event)) (engine.Position, func(), error) {
+func (n *node) Watch(ctx context.Context, channel string, sink engine.Sink) (engine.Position, func(), error) {
 	f, err := n.feed(ctx, channel)
 	if err != nil {
 		return engine.Position{}, nil, fmt.Errorf("watch %s: %w", channel, err)

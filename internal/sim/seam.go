@@ -100,7 +100,7 @@ func (s *seam) DropLease(ctx context.Context, channel, holder string) error {
 	return s.Engine.DropLease(ctx, channel, holder)
 }
 
-func (s *seam) Watch(ctx context.Context, channel string, sink func([]engine.Event)) (engine.Position, func(), error) {
+func (s *seam) Watch(ctx context.Context, channel string, sink engine.Sink) (engine.Position, func(), error) {
 	if s.dead {
 		return engine.Position{}, nil, engine.ErrClosed
 	}

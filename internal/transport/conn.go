@@ -17,7 +17,7 @@ type connLink struct {
 	flusher sync.WaitGroup  // the goroutine of drainLater
 
 	// Arguments and results of writeOnce, which is made once because a closure
-	// per write would be an allocation per delivery. Guarded by the socket's lock.
+	// per write would be an allocation per delivery. Of the one who writes.
 	writeOnce func(fd uintptr) bool
 	out       []byte
 	written   int
@@ -41,8 +41,8 @@ func newConnSocket(conn net.Conn, t *terms) (*socket, *connLink) {
 	return s, l
 }
 
-// writeNow implements link. Without a descriptor it takes nothing.
-func (l *connLink) writeNow(b []byte) (n int, err error) {
+// write implements link. Without a descriptor it takes nothing.
+func (l *connLink) write(b []byte) (n int, err error) {
 	if l.raw == nil {
 		return 0, nil
 	}
@@ -70,43 +70,36 @@ func (l *connLink) drainLater(s *socket) {
 	l.flusher.Go(func() { l.flush(s) })
 }
 
-// flush empties the queue, waiting for the socket as long as it takes; the
-// sweep cuts sockets that take nothing. It writes in pieces, so that the sweep
-// sees progress on a slow link.
+// flush empties the backlog, waiting for the socket as long as it takes; the sweep cuts
+// sockets that take nothing. It writes in pieces, so that the sweep sees progress on a
+// slow link.
 func (l *connLink) flush(s *socket) {
+	room := buffers.Get().(*[]byte)
+	defer giveBack(room)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.backlog.queue) > 0 {
-		piece, size := s.backlog.take()
-		s.mu.Unlock()
-		_, err := piece.WriteTo(l.conn)
-		s.mu.Lock()
-		s.tookLocked(size)
-		if err != nil {
-			s.failLocked()
-			break
+	for b := s.backlog; b != nil && s.backlog == b; { // it is stuck, so that nobody else writes it
+		out := b.next(room)
+		for len(out) > 0 && s.backlog == b {
+			piece := out[:min(len(out), flushPiece)]
+			s.mu.Unlock()
+			n, err := l.conn.Write(piece)
+			s.mu.Lock()
+			if s.backlog != b {
+				return
+			}
+			out = out[n:]
+			b.took(n, s.terms.now)
+			if err != nil {
+				s.failLocked()
+				return
+			}
+		}
+		b.flying = 0
+		if b.isEmpty() {
+			s.emptyLocked()
 		}
 	}
-	s.flushedLocked()
-}
-
-// flushPiece is what flush writes at once: 4 s of a link of 128 kbit/s.
-const flushPiece = 64 << 10
-
-// take takes the next piece from the queue.
-func (b *backlog) take() (piece net.Buffers, size int) {
-	for len(b.queue) > 0 && size < flushPiece {
-		next := b.queue[0]
-		if room := flushPiece - size; len(next) > room {
-			b.queue[0], next = next[room:], next[:room]
-		} else {
-			b.queue[0] = nil
-			b.queue = b.queue[1:]
-		}
-		piece = append(piece, next)
-		size += len(next)
-	}
-	return piece, size
 }
 
 // linger implements link.
@@ -123,6 +116,13 @@ func (l *connLink) dismiss(s *socket, code int, reason string) {
 	l.flusher.Wait()
 	_ = l.conn.Close() // there is nobody to tell
 }
+
+// release implements link: cut has closed the conn.
+func (l *connLink) release() {}
+
+// rest implements link. Its system calls are known to the scheduler, which gives others
+// their turn.
+func (l *connLink) rest() {}
 
 // cut implements link.
 func (l *connLink) cut() {

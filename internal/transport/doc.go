@@ -40,12 +40,15 @@
 //
 // # Writing
 //
-// Whoever has frames for a socket writes them itself, without waiting, in one
-// system call. Only when the kernel takes no more does the rest go to a queue,
-// which is written when an event says that there is room (without a poller: by a
-// goroutine that lives until the queue is empty). The queue is bounded in bytes; beyond
-// it the socket is closed with protocol.CloseSlowConsumer, which costs less than
-// stalling a channel, and loses nothing: the client resumes.
+// Frames are queued under the socket's lock, and written without it by whoever has
+// queued them, in one system call that does not wait, together with what others have
+// queued (ADR 0027). One goroutine writes at a time; the others leave it to that one. When
+// the kernel takes no more, the rest is written when an event says that there is room
+// (without a poller: by a goroutine that lives until nothing waits). Then what waits
+// has a bound in bytes, beyond which the socket is closed with
+// protocol.CloseSlowConsumer: that costs less than stalling a channel, and loses
+// nothing, because the client resumes. Who writes to many, behind Queue by Flush, gives
+// others their turn now and then.
 //
 // # The fallback
 //
@@ -70,5 +73,6 @@
 //
 // # Concurrency
 //
-// Send and Close may be called from any goroutine and never block.
+// Send, Queue, Flush and Close may be called from any goroutine and never block. Flush may
+// give others their turn, so nothing that they need may be locked.
 package transport

@@ -339,8 +339,8 @@ func (c *polled) greet(a *arrival, head []byte) bool {
 		c.lingering.Stop()
 		c.lingering = nil
 	}
-	c.writeLocked(reply)
-	c.mu.Unlock()
+	c.queueLocked(0, []protocol.Message{protocol.Framed(reply)})
+	c.flushLocked()
 	c.meet(h, ticket)
 	a.front.arrivals.Done()
 	if !s.assign(c, c.user) {

@@ -26,60 +26,30 @@ type lane struct {
 	closed bool // nothing may follow; guarded by the socket's lock
 }
 
-// Send implements session.Conn. What the kernel does not take waits in the
-// socket's queue, whose bound is for all lanes: who does not read one of them
-// reads none.
+// Send implements session.Conn. What waits has one queue for all lanes, and one bound:
+// who does not read one of them reads none.
 func (n *lane) Send(frames ...protocol.Message) {
 	s := n.lanes.socket
 	s.mu.Lock()
+	if n.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.sendLocked(n.number, frames)
+}
+
+// Queue implements session.Conn.
+func (n *lane) Queue(frames ...protocol.Message) {
+	s := n.lanes.socket
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case n.closed || s.closing:
-	case s.backlog != nil:
-		n.enqueueLocked(s, frames)
-	default:
-		n.writeLocked(s, frames)
+	if !n.closed {
+		s.queueSharedLocked(n.number, frames)
 	}
 }
 
-// enqueueLocked adds frames behind those that wait. They are copied whole: when
-// the queue is cut off, what is left of it must end with a frame.
-func (n *lane) enqueueLocked(s *socket, frames []protocol.Message) {
-	for i := range frames {
-		if !s.queueLocked(n.wire(nil, frames[i])) {
-			return
-		}
-	}
-}
-
-// writeLocked writes to a socket with an empty queue: small frames put together,
-// large ones alone.
-func (n *lane) writeLocked(s *socket, frames []protocol.Message) {
-	buf := buffers.Get().(*[]byte)
-	out := (*buf)[:0]
-	for i := range frames {
-		size := len(frames[i].Payload())
-		if len(out) > 0 && len(out)+size > flushPiece {
-			s.letInLocked(out, true)
-			out = out[:0]
-		}
-		if size > flushPiece {
-			s.letInLocked(n.wire(make([]byte, 0, size+maxLaneHead), frames[i]), false)
-			continue
-		}
-		out = n.wire(out, frames[i])
-	}
-	if len(out) > 0 {
-		s.letInLocked(out, true)
-	}
-	*buf = out[:0]
-	buffers.Put(buf)
-}
-
-// maxLaneHead is the longest header of an unmasked WebSocket frame, and the number.
-const maxLaneHead = 10 + protocol.LaneHeadroom
-
-func (n *lane) wire(dst []byte, m protocol.Message) []byte { return m.AppendInLane(dst, n.number) }
+// Flush implements session.Conn.
+func (n *lane) Flush() { n.lanes.socket.Flush() }
 
 // Close implements session.Conn: the lane's own close, behind what was queued.
 // The other lanes go on.
@@ -94,16 +64,12 @@ func (n *lane) Close(code int, reason string) {
 func (n *lane) end(last protocol.Message) bool {
 	s := n.lanes.socket
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if n.closed || s.closing {
+		s.mu.Unlock()
 		return false
 	}
 	n.closed = true
-	if s.backlog != nil {
-		s.queueLocked(last.Wire())
-	} else {
-		s.writeLocked(last.Wire())
-	}
+	s.sendLocked(0, []protocol.Message{last})
 	return true
 }
 

@@ -265,21 +265,3 @@ func TestManyLanes(t *testing.T) {
 		}
 	})
 }
-
-// swift is a link that takes everything at once.
-type swift struct{ link }
-
-func (swift) writeNow(b []byte) (int, error) { return len(b), nil }
-
-func TestDeliveryAllocations(t *testing.T) {
-	s := &socket{}
-	s.init(swift{}, &terms{maxQueue: 1 << 20, now: time.Now})
-	for name, conn := range map[string]session.Conn{"socket": s, "lane": &lane{lanes: &lanes{socket: s}, number: 7}} {
-		frames := []protocol.Message{textMessage("one"), textMessage("two")}
-		for n := 1; n <= len(frames); n++ {
-			if got := testing.AllocsPerRun(100, func() { conn.Send(frames[:n]...) }); got != 0 {
-				t.Errorf("%s: %v allocations for a delivery of %d", name, got, n)
-			}
-		}
-	}
-}

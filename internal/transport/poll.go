@@ -28,6 +28,8 @@ type poller struct {
 	once    sync.Once
 	running sync.WaitGroup // run, and those who work
 
+	written atomic.Uint32 // writes of who writes to many, see rest
+
 	jobs    chan *polled // to those who wait for work
 	waiting atomic.Int32 // how many these are
 	staff   atomic.Int32 // how many there are, waiting or at work
@@ -76,6 +78,21 @@ func (p *poller) wakeAll(ready []*polled) {
 			next = i + maxSpare
 		}
 	}
+}
+
+// turnEvery is how many sockets are written before others have their turn: half a
+// millisecond.
+const turnEvery = 64
+
+// rest is called behind each write of who writes to many. Nobody would interrupt him
+// (nonblock), and while he can go on the scheduler does not look for what has come from
+// elsewhere. So he looks himself.
+func (p *poller) rest() {
+	if p.written.Add(1)%turnEvery != 0 {
+		return
+	}
+	p.queue.look(func(events *eventList, n int) { p.wakeAll(p.find(events, n, nil)) })
+	runtime.Gosched()
 }
 
 // find returns the sockets of n events. One that has ended meanwhile, and whose
@@ -195,7 +212,7 @@ type polled struct {
 	server *Server
 	user   user
 	ticket limit.Ticket
-	fd     int // closed when it ends or is given away, and only then
+	fd     int // closed by release, or given away, and nothing is done with it when ended
 
 	working atomic.Uint32 // idle, busy or again
 	hangup  atomic.Bool   // the end is near: read until it is there
@@ -207,7 +224,6 @@ type polled struct {
 	// Guarded by the socket's lock.
 	arriving      bool // it is no WebSocket yet; user is an *arrival
 	watchesWrites bool
-	ended         bool // nothing may be done with fd any more
 	lingering     *time.Timer
 }
 
@@ -299,7 +315,7 @@ func (c *polled) step() step {
 	if a, ok := c.user.(*arrival); ok {
 		return c.arrive(a)
 	}
-	c.flush()
+	c.drain()
 	buf := buffers.Get().(*[]byte)
 	n, err := readNow(c.fd, (*buf)[:readSize])
 	if n > 0 && !c.draining {
@@ -349,8 +365,10 @@ func (c *polled) finish() {
 	if c.lingering != nil {
 		c.lingering.Stop()
 	}
+	if !c.writing { // who is does it, and nobody may use the descriptor before that
+		c.release()
+	}
 	c.mu.Unlock()
-	_ = unix.Close(c.fd) // there is nobody to tell
 	if a, ok := c.user.(*arrival); ok {
 		c.server.forget(c) // it was never counted in
 		a.front.arrivals.Done()
@@ -363,12 +381,13 @@ func (c *polled) finish() {
 // lingerFor to do it, and is answered.
 func (c *polled) Close(code int, reason string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.arriving {
 		c.hurryLocked()
+		c.mu.Unlock()
 		return
 	}
 	c.closeLocked(code, reason)
+	c.flushLocked()
 }
 
 // keepAlive implements conn.
@@ -386,55 +405,8 @@ func (c *polled) arrives() bool {
 	return c.arriving
 }
 
-// flush writes of the queue what the kernel takes.
-func (c *polled) flush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	b := c.backlog
-	if b == nil || c.ended {
-		return
-	}
-	for len(b.queue) > 0 {
-		n, err := unix.Writev(c.fd, b.queue[:min(len(b.queue), maxVector)])
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
-			return // there will be an event
-		case err != nil:
-			c.failLocked()
-			return
-		default:
-			c.dropLocked(n)
-		}
-	}
-	c.flushedLocked()
-}
-
-// maxVector is how many frames are handed to the kernel at once (UIO_MAXIOV is
-// 1,024 on both systems).
-const maxVector = 256
-
-// dropLocked takes bytes that were written off the queue.
-func (c *polled) dropLocked(n int) {
-	c.tookLocked(n)
-	b := c.backlog
-	for n > 0 {
-		first := b.queue[0]
-		if n < len(first) {
-			b.queue[0] = first[n:]
-			return
-		}
-		n -= len(first)
-		b.queue[0] = nil
-		b.queue = b.queue[1:]
-	}
-}
-
-// writeNow implements link.
-func (c *polled) writeNow(b []byte) (n int, err error) {
-	if c.ended {
-		return 0, net.ErrClosed
-	}
+// write implements link.
+func (c *polled) write(b []byte) (n int, err error) {
 	for n < len(b) {
 		took, err := nonblock.Write(c.fd, b[n:])
 		switch {
@@ -462,6 +434,12 @@ func (c *polled) drainLater(*socket) {
 	c.watchesWrites = true
 }
 
+// rest implements link.
+func (c *polled) rest() { c.server.poller.rest() }
+
+// release implements link.
+func (c *polled) release() { _ = unix.Close(c.fd) } // there is nobody to tell
+
 // linger implements link.
 func (c *polled) linger() {
 	if c.lingering == nil && !c.ended {
@@ -471,7 +449,6 @@ func (c *polled) linger() {
 
 // cut implements link.
 func (c *polled) cut() {
-	c.backlog = nil
 	if c.ended {
 		return
 	}

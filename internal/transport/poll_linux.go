@@ -2,6 +2,7 @@ package transport
 
 import (
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +52,29 @@ func (q *queue) each(handle func(events *eventList, n int)) error {
 		}
 	})
 }
+
+// look hands over what is there now.
+func (q *queue) look(handle func(events *eventList, n int)) {
+	looks := lists.Get().(*look)
+	defer lists.Put(looks)
+	_ = q.raw.Control(looks.fetch) // of a queue that is closed nothing is fetched
+	if looks.n > 0 {
+		handle(&looks.events, looks.n)
+	}
+}
+
+// A look is borrowed for fetching events.
+type look struct {
+	events eventList
+	n      int
+	fetch  func(queue uintptr)
+}
+
+var lists = sync.Pool{New: func() any {
+	l := new(look)
+	l.fetch = func(queue uintptr) { l.n = l.events.wait(int(queue)) }
+	return l
+}}
 
 // close ends each.
 func (q *queue) close() { _ = q.file.Close() } // nothing is lost by it

@@ -49,6 +49,23 @@ func TestPolling(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("who writes to many gives others their turn, although the scheduler does not look for them", func(t *testing.T) {
+		server := newEndpoint(t, Options{}).server
+		client, conn := connected(t)
+		heard := newRecord()
+		server.pollForTest(t, conn, heard)
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+		if _, err := client.Write(clientFrame(true, 1, "x")); err != nil {
+			t.Fatal(err)
+		}
+		rests := 0
+		for ; heard.count() == 0 && rests < 100*turnEvery; rests++ {
+			server.poller.rest()
+		}
+		if rests > 4*turnEvery {
+			t.Errorf("heard after %d writes", rests)
+		}
+	})
 	t.Run("a receiver that waits keeps no other socket waiting", func(t *testing.T) {
 		server := newEndpoint(t, Options{}).server
 		held, release := stuck{make(chan struct{}, 1)}, make(chan struct{})

@@ -11,21 +11,31 @@ import (
 	"github.com/chorale-rt/chorale/protocol"
 )
 
-// link carries the bytes of one socket. Its methods are called with the socket's
-// lock held, and none of them waits.
+// link carries the bytes of one socket. None of its methods waits. But for write they
+// are called with the socket's lock held.
 type link interface {
-	// writeNow writes what the kernel takes at once, which may be nothing.
-	writeNow(b []byte) (n int, err error)
-	// drainLater sees to it that the queue is written as the kernel takes more.
-	// It is called when a queue begins.
+	// write writes what the kernel takes at once, which may be nothing. It is called by
+	// one goroutine at a time, with nothing locked, and may find that the link has ended.
+	write(b []byte) (n int, err error)
+	// drainLater sees to it that the socket's drain is called, or what waits is written,
+	// when the kernel takes more. It is called when it takes no more.
 	drainLater(s *socket)
 	// linger cuts the link after lingerFor.
 	linger()
 	// cut ends it: who reads sees the end.
 	cut()
+	// rest is called now and then by who writes to many, with nothing locked of the
+	// socket's: others may have their turn.
+	rest()
+	// release gives back what the link has of the system's, behind its end.
+	release()
 }
 
 // socket is one WebSocket, server side. It implements session.Conn.
+//
+// Its lock is not held while anything is written: what is to be sent is queued under
+// it, and written by whoever finds that nobody else does. Who comes meanwhile has his
+// frames written by that one, and goes on.
 type socket struct {
 	link  link
 	terms *terms
@@ -34,7 +44,10 @@ type socket struct {
 
 	mu      sync.Mutex // guards the following
 	backlog *backlog   // nil when the kernel has taken everything
+	writing bool       // somebody is writing, and looks here when that is done
+	retry   bool       // the kernel took more while somebody was writing
 	closing bool       // a close frame was sent or queued: nothing may follow
+	ended   bool       // the link is not there any more
 	cause   int        // the code it was closed with
 }
 
@@ -45,15 +58,6 @@ type terms struct {
 	now      func() time.Time // of the sweep that looks at progress
 }
 
-// backlog is what the kernel did not take yet, while the link empties it. Most
-// sockets never have one.
-type backlog struct {
-	queue    [][]byte // in order
-	queued   int      // bytes in queue, and being written by flush
-	grace    int      // of these, what was let in whatever its size; see writeLocked
-	progress int64    // Unix ms of the newest byte that the kernel took meanwhile
-}
-
 func (s *socket) init(l link, t *terms) {
 	s.link, s.terms = l, t
 	s.lastRead.Store(t.now().UnixMilli())
@@ -62,120 +66,170 @@ func (s *socket) init(l link, t *terms) {
 // Send implements session.Conn.
 func (s *socket) Send(frames ...protocol.Message) {
 	s.mu.Lock()
+	s.sendLocked(0, frames)
+}
+
+// Queue implements session.Conn.
+func (s *socket) Queue(frames ...protocol.Message) {
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
-		return
-	}
-	if s.backlog != nil {
-		s.enqueueLocked(frames)
-		return
-	}
-	if len(frames) == 1 {
-		s.writeLocked(frames[0].Wire())
-		return
-	}
-	s.writeAllLocked(frames)
+	s.queueSharedLocked(0, frames)
 }
 
-// writeAllLocked writes to a socket with an empty queue: small frames in pieces
-// that are put together, large ones as they are. To put all together would be a
-// copy of a large collection, made by growing. What the kernel does not take is
-// let in whatever its size, as writeLocked does it.
-func (s *socket) writeAllLocked(frames []protocol.Message) {
-	buf := buffers.Get().(*[]byte)
-	out := (*buf)[:0]
+// Flush implements session.Conn.
+func (s *socket) Flush() {
+	s.mu.Lock()
+	if s.flushLocked() {
+		s.link.rest()
+	}
+}
+
+// sendLocked writes frames of a lane, 0 for a socket without, behind what waits. A lone
+// one for which nothing has to wait is not queued, so that lent bytes are not copied.
+// The socket is locked when it is called, and not when it returns.
+func (s *socket) sendLocked(lane uint32, frames []protocol.Message) {
+	if s.closing || s.writing || s.backlog != nil || len(frames) != 1 {
+		s.queueLocked(lane, frames)
+		s.flushLocked()
+		return
+	}
+	alone := piece{frame: frames[0], lane: lane}
+	wire := alone.frame.Wire()
+	if lane != 0 {
+		buf := buffers.Get().(*[]byte)
+		defer giveBack(buf)
+		*buf = alone.append((*buf)[:0])
+		wire = *buf
+	}
+	n, err, isOver := s.writeLocked(wire)
+	switch {
+	case isOver:
+	case err != nil:
+		s.failLocked()
+	case n < len(wire) && !s.hasFailedLocked():
+		alone.frame = alone.frame.Kept()
+		s.backlogLocked().putBack(alone, n)
+		s.stuckLocked()
+	}
+	s.flushLocked()
+}
+
+// queueLocked adds frames behind those that wait. While the kernel takes no more their
+// number has a bound, beyond which the socket is closed; who is not behind is never too
+// slow, however much it is: a client that loads a large collection is not.
+func (s *socket) queueLocked(lane uint32, frames []protocol.Message) {
 	for i := range frames {
-		wire := frames[i].Wire()
-		if len(out) > 0 && len(out)+len(wire) > flushPiece {
-			s.letInLocked(out, true)
-			out = out[:0]
-		}
-		if len(wire) > flushPiece {
-			s.letInLocked(frames[i].Kept().Wire(), false)
-			continue
-		}
-		out = append(out, wire...)
+		p := piece{frame: frames[i].Kept(), lane: lane}
+		s.addLocked(p, p.size())
 	}
-	if len(out) > 0 {
-		s.letInLocked(out, true)
-	}
-	*buf = out[:0]
-	buffers.Put(buf)
 }
 
-// letInLocked writes a part of a burst, or queues it behind the others. lent bytes
-// are copied if they have to wait.
-func (s *socket) letInLocked(wire []byte, lent bool) {
+func (s *socket) addLocked(p piece, size int) {
 	switch {
 	case s.closing:
-		return
-	case s.backlog == nil:
-		s.writeLocked(wire)
-		return
-	case lent:
-		wire = append([]byte(nil), wire...)
+	case s.isFullLocked(size):
+		s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
+	default:
+		s.backlogLocked().add(p, size)
 	}
-	s.backlog.add(wire)
-	s.backlog.grace += len(wire)
 }
 
-func (b *backlog) add(wire []byte) {
-	b.queue = append(b.queue, wire)
-	b.queued += len(wire)
+// queueSharedLocked is queueLocked for a list that does not change any more.
+func (s *socket) queueSharedLocked(lane uint32, frames []protocol.Message) {
+	for len(frames) > 0 && !s.closing {
+		p, size, n := together(lane, frames)
+		s.addLocked(p, size)
+		frames = frames[n:]
+	}
 }
 
-// enqueueLocked adds frames behind those that wait, or closes the socket.
-func (s *socket) enqueueLocked(frames []protocol.Message) {
-	for i := range frames {
-		if !s.queueLocked(frames[i].Kept().Wire()) {
-			return
+// isFullLocked says whether more bytes are too much for what waits already.
+func (s *socket) isFullLocked(more int) bool {
+	b := s.backlog
+	return b != nil && b.isBehind && b.queued-b.grace+more > s.terms.maxQueue
+}
+
+// drain is Flush for a kernel that takes more.
+func (s *socket) drain() {
+	s.mu.Lock()
+	if s.backlog != nil {
+		s.backlog.isStuck = false
+	}
+	s.retry = true // if somebody has just been told that it does not
+	s.flushLocked()
+}
+
+// flushLocked writes what waits, unless somebody is at it or the kernel takes no more,
+// and says whether there was something. The socket is locked when it is called, and not
+// when it returns.
+func (s *socket) flushLocked() (wrote bool) {
+	var room *[]byte
+	for !s.writing && !s.ended && s.backlog != nil && !s.backlog.isStuck {
+		b := s.backlog
+		if room == nil && !b.isLone() {
+			room = buffers.Get().(*[]byte)
+		}
+		out := b.next(room)
+		n, err, isOver := s.writeLocked(out)
+		wrote = true
+		switch {
+		case isOver:
+		case err != nil:
+			s.failLocked()
+		case s.backlog == b: // and was not given up meanwhile
+			if n < len(out) {
+				b.took(n, s.terms.now)
+				b.flying = 0
+				s.stuckLocked()
+			} else if b.tookAll(n, s.terms.now); b.isEmpty() {
+				s.emptyLocked()
+			}
 		}
 	}
-}
-
-// queueLocked adds one frame behind those that wait; false when that is one too
-// many, and the socket is closed.
-func (s *socket) queueLocked(wire []byte) bool {
-	if s.overLocked(len(wire)) {
-		s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
-		return false
+	s.mu.Unlock()
+	if room != nil {
+		giveBack(room)
 	}
-	s.backlog.add(wire)
-	return true
+	return wrote
 }
 
-// overLocked says whether more bytes are too much for what waits already.
-func (s *socket) overLocked(more int) bool {
-	return s.backlog.queued-s.backlog.grace+more > s.terms.maxQueue
+// writeLocked unlocks the socket for a write. isOver says that it has ended meanwhile:
+// what was kept for the writer is given back then.
+func (s *socket) writeLocked(b []byte) (n int, err error, isOver bool) {
+	s.writing, s.retry = true, false
+	s.mu.Unlock()
+	n, err = s.link.write(b)
+	s.mu.Lock()
+	s.writing = false
+	if s.ended {
+		s.link.release()
+	}
+	return n, err, s.ended
 }
 
-// writeLocked writes to a socket with an empty queue, and queues what the
-// kernel does not take. Whoever finds the queue empty is never too slow,
-// however much it is: a client that loads a large collection is not behind.
-func (s *socket) writeLocked(wire []byte) {
-	n, err := s.link.writeNow(wire)
-	if err != nil {
-		s.failLocked()
+// hasFailedLocked says whether a socket has failed while it was written: one that is
+// closed has its close frame waiting.
+func (s *socket) hasFailedLocked() bool { return s.closing && s.backlog == nil }
+
+// stuckLocked notes that the kernel takes no more, unless it has said otherwise since.
+func (s *socket) stuckLocked() {
+	b := s.backlog
+	if !b.isBehind {
+		b.isBehind, b.grace, b.progress = true, b.queued, s.terms.now().UnixMilli()
+	}
+	if s.retry {
 		return
 	}
-	if n == len(wire) {
-		return
+	b.isStuck = true
+	if s.closing {
+		s.link.linger()
 	}
-	rest := append([]byte(nil), wire[n:]...)
-	s.backlog = &backlog{queue: [][]byte{rest}, queued: len(rest), grace: len(rest), progress: s.terms.now().UnixMilli()}
 	s.link.drainLater(s)
 }
 
-// tookLocked notes that the link has taken so many bytes of what waits.
-func (s *socket) tookLocked(size int) {
-	b := s.backlog
-	b.queued -= size
-	b.grace = max(0, b.grace-size)
-	b.progress = s.terms.now().UnixMilli()
-}
-
-// flushedLocked notes that the queue is empty, or given up.
-func (s *socket) flushedLocked() {
+// emptyLocked notes that nothing waits any more.
+func (s *socket) emptyLocked() {
+	backlogs.Put(s.backlog.emptied())
 	s.backlog = nil
 	if s.closing {
 		s.link.linger()
@@ -184,10 +238,7 @@ func (s *socket) flushedLocked() {
 
 // failLocked ends a socket that cannot be written: the reader sees it end.
 func (s *socket) failLocked() {
-	s.closing = true
-	if s.backlog != nil {
-		s.backlog.queue = nil // of which somebody may be writing the first
-	}
+	s.closing, s.backlog = true, nil
 	s.link.cut()
 }
 
@@ -195,28 +246,23 @@ func (s *socket) failLocked() {
 // answer, so that it sees the code and not a reset.
 func (s *socket) Close(code int, reason string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closeLocked(code, reason)
+	s.flushLocked()
 }
 
+// closeLocked queues the last frame.
 func (s *socket) closeLocked(code int, reason string) {
 	if s.closing {
 		return
 	}
 	s.closing, s.cause = true, code
-	frame := closeWire(code, reason)
-	if b := s.backlog; b != nil {
-		if code == protocol.CloseSlowConsumer {
-			// It would not read it in time anyway. But the first may be the rest of a
-			// frame of which the kernel has the beginning.
-			b.queue = b.queue[:min(1, len(b.queue))]
-		}
-		b.add(frame)
-		s.link.linger()
-		return
+	b := s.backlogLocked()
+	if code == protocol.CloseSlowConsumer {
+		b.cutShort() // it would not read it in time anyway
 	}
-	s.writeLocked(frame)
-	if s.backlog == nil {
+	wire := closeWire(code, reason)
+	b.add(piece{frame: protocol.Framed(wire)}, len(wire))
+	if b.isStuck {
 		s.link.linger()
 	}
 }
@@ -226,22 +272,14 @@ const lingerFor = 2 * time.Second
 
 // control sends a control frame that the transport itself has to send.
 func (s *socket) control(op ws.OpCode, payload []byte) {
-	wire := controlWire(op, payload)
+	frame := protocol.Framed(controlWire(op, payload))
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closing:
-	case s.backlog != nil && s.overLocked(len(wire)):
-		// A ping of ours says nothing that a full queue does not; a client whose
-		// pings are not to be answered in vain is one that does not read.
-		if op == ws.OpPong {
-			s.closeLocked(protocol.CloseSlowConsumer, "slow consumer: come back and resume")
-		}
-	case s.backlog != nil:
-		s.backlog.add(wire)
-	default:
-		s.writeLocked(wire)
+	// A ping of ours says nothing that a full queue does not; a client whose pings are
+	// not to be answered in vain is one that does not read.
+	if op == ws.OpPong || !s.isFullLocked(len(frame.Wire())) {
+		s.queueLocked(0, []protocol.Message{frame})
 	}
+	s.flushLocked()
 }
 
 func (s *socket) lastHeard() int64 { return s.lastRead.Load() }
@@ -253,12 +291,12 @@ func (s *socket) keepAlive(_ int64, ping bool) {
 	}
 }
 
-// stalled says since when (Unix ms) the kernel has taken nothing; 0 when
-// nothing waits.
+// stalled says since when (Unix ms) the kernel has taken nothing; 0 when nothing waits
+// for it.
 func (s *socket) stalled() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.backlog == nil {
+	if s.backlog == nil || !s.backlog.isBehind {
 		return 0
 	}
 	return s.backlog.progress
@@ -288,6 +326,13 @@ func closeWire(code int, reason string) []byte {
 
 // buffers are borrowed for reading and for joining frames.
 var buffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
+
+func giveBack(buf *[]byte) {
+	if cap(*buf) <= maxPooled {
+		*buf = (*buf)[:readSize]
+		buffers.Put(buf)
+	}
+}
 
 const (
 	readSize  = 16 << 10

@@ -86,6 +86,12 @@ func (st *stream) Send(frames ...protocol.Message) {
 	st.wakeUp()
 }
 
+// Queue implements session.Conn. It is run who writes, so nothing is left to Flush.
+func (st *stream) Queue(frames ...protocol.Message) { st.Send(frames...) }
+
+// Flush implements session.Conn.
+func (st *stream) Flush() {}
+
 // Close implements session.Conn: an event with the code behind what is queued,
 // then the end of the response.
 func (st *stream) Close(code int, reason string) {

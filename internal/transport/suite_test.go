@@ -153,8 +153,10 @@ type laneConn struct {
 	lane *lane
 }
 
-func (c laneConn) Send(frames ...protocol.Message) { c.lane.Send(frames...) }
-func (c laneConn) Close(code int, reason string)   { c.lane.Close(code, reason) }
+func (c laneConn) Send(frames ...protocol.Message)  { c.lane.Send(frames...) }
+func (c laneConn) Queue(frames ...protocol.Message) { c.lane.Queue(frames...) }
+func (c laneConn) Flush()                           { c.lane.Flush() }
+func (c laneConn) Close(code int, reason string)    { c.lane.Close(code, reason) }
 
 // only is the server's end of the one connection that there is.
 func (e *endpoint) only(t *testing.T) conn {

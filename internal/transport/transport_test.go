@@ -38,6 +38,12 @@ func (r *record) Receive(isBinary bool, data []byte) {
 	r.wake <- struct{}{}
 }
 
+func (r *record) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.got)
+}
+
 func (r *record) wait(t *testing.T, n int) []string {
 	t.Helper()
 	for range n {

@@ -44,7 +44,7 @@ type Keeper interface {
 
 // Watcher is one call of engine.Engine.Watch.
 type Watcher struct {
-	Sink    func([]engine.Event)
+	Sink    engine.Sink
 	Stopped atomic.Bool
 }
 

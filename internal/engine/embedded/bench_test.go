@@ -74,7 +74,7 @@ func BenchmarkAppendRecord(b *testing.B) {
 	onEach(b, func(b *testing.B, d engine.Durability) {
 		e := open(b, Options{Dir: b.TempDir()})
 		defer mustClose(b, e)
-		_, stop, err := e.Watch(b.Context(), room, func([]engine.Event) {})
+		_, stop, err := e.Watch(b.Context(), room, engine.SinkFunc(func([]engine.Event) {}))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -10,7 +10,8 @@
 // and the entry gets its offset. Then it queues. If nobody is leading the shard
 // the appender becomes the leader: it takes everything that is queued, commits
 // it as one batch outside the lock, publishes it under the lock, hands it to the
-// watchers outside the lock, and wakes those it worked for. Others who arrive
+// watchers outside the lock, and wakes those it worked for. Before it flushes the
+// watchers, which may take long, somebody else leads (E10). Others who arrive
 // meanwhile wait for the next round. A lone writer thus never waits for another
 // goroutine, many writers share one commit, and as there is one leader at a time
 // the order of delivery is the order of offsets.

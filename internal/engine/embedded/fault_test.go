@@ -204,7 +204,7 @@ func TestWriteError(t *testing.T) {
 func collect(t *testing.T, e *Engine) func() int {
 	t.Helper()
 	var n atomic.Int64
-	_, stop, err := e.Watch(t.Context(), room, func(events []engine.Event) { n.Add(int64(len(events))) })
+	_, stop, err := e.Watch(t.Context(), room, engine.SinkFunc(func(events []engine.Event) { n.Add(int64(len(events))) }))
 	if err != nil {
 		t.Fatal(err)
 	}

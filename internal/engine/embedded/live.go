@@ -8,7 +8,7 @@ import (
 )
 
 // Watch implements engine.Engine.
-func (e *Engine) Watch(ctx context.Context, channel string, sink func([]engine.Event)) (engine.Position, func(), error) {
+func (e *Engine) Watch(ctx context.Context, channel string, sink engine.Sink) (engine.Position, func(), error) {
 	s, c, err := e.acquire(ctx, channel)
 	if err != nil {
 		return engine.Position{}, nil, wrap("watch", channel, err)

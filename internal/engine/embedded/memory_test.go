@@ -63,7 +63,7 @@ func observe(t *testing.T, e *Engine, name string) (entries func() []engine.Entr
 	t.Helper()
 	var mu sync.Mutex
 	var got []engine.Entry
-	_, stop, err := e.Watch(t.Context(), name, func(events []engine.Event) {
+	_, stop, err := e.Watch(t.Context(), name, engine.SinkFunc(func(events []engine.Event) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, ev := range events {
@@ -71,7 +71,7 @@ func observe(t *testing.T, e *Engine, name string) (entries func() []engine.Entr
 				got = append(got, *ev.Entry)
 			}
 		}
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,8 @@ import (
 
 // maxRounds is how often a leader goes on working for others after its own op
 // is done, before it hands over: enough that a busy shard seldom pays for the
-// change, few enough that nobody's call takes much longer than its neighbours'.
+// change, few enough that nobody's call takes much longer than its neighbours'. One
+// that has something to flush hands over at once.
 const maxRounds = 4
 
 // shard is a part of the channels and the queue they share. See the package
@@ -189,38 +190,50 @@ func (s *shard) beginLocked() {
 	s.engine.work.Add(1)
 }
 
-// lead works until nothing is pending, or until its own op is done and somebody
-// else can go on. own is nil for the sweeper. The shard is locked when it is
-// called and unlocked when it returns.
+// lead works until nothing is pending, or until somebody else can go on. own is nil
+// for the sweeper, and among the pending otherwise, of which there are some. The shard
+// is locked when it is called and unlocked when it returns.
 func (s *shard) lead(own *op) {
 	if own != nil {
 		own.lead = false
 	}
-	for rounds := 0; len(s.pending) > 0; rounds++ {
-		if rounds >= maxRounds && (own == nil || own.finished) && s.handOverLocked() {
-			s.mu.Unlock()
+	for rounds := 1; ; rounds++ {
+		due := s.roundLocked(own)
+		isDone := len(s.pending) == 0
+		isOver := isDone || (due != nil || rounds >= maxRounds) && s.handOverLocked()
+		s.leading = !isDone
+		s.mu.Unlock()
+		if isDone {
+			s.engine.work.Done()
+		}
+		due.flush()
+		if isOver {
 			return
 		}
-		ops := s.pending
-		s.pending = s.spare[:0]
-		s.spare = nil
-		if s.planLocked(ops) {
-			s.mu.Unlock()
-			err := s.commit(ops)
-			s.mu.Lock()
-			s.settleLocked(ops, err)
-		}
-		s.publishLocked(ops)
-		s.mu.Unlock()
-		s.deliver()
-		s.wake(ops, own)
-		clear(ops)
 		s.mu.Lock()
-		s.spare = ops
 	}
-	s.leading = false
+}
+
+// roundLocked commits, publishes and delivers what is pending, and returns who is to be
+// flushed. It unlocks the shard in between.
+func (s *shard) roundLocked(own *op) *flushes {
+	ops := s.pending
+	s.pending = s.spare[:0]
+	s.spare = nil
+	if s.planLocked(ops) {
+		s.mu.Unlock()
+		err := s.commit(ops)
+		s.mu.Lock()
+		s.settleLocked(ops, err)
+	}
+	s.publishLocked(ops)
 	s.mu.Unlock()
-	s.engine.work.Done()
+	due := s.deliver()
+	s.wake(ops, own)
+	clear(ops)
+	s.mu.Lock()
+	s.spare = ops
+	return due
 }
 
 // handOverLocked makes the first who still waits the leader.
@@ -282,16 +295,42 @@ func (s *shard) gather(c *channel, events func() []engine.Event) {
 	c.events = append(c.events, events()...)
 }
 
-// deliver hands the gathered events to the watchers.
-func (s *shard) deliver() {
+// deliver hands the gathered events to the watchers, and returns those who are to be
+// flushed behind that; nil when there are none.
+func (s *shard) deliver() *flushes {
+	var due *flushes
 	for _, d := range s.deliveries {
 		for _, w := range d.watchers {
-			if !w.Stopped.Load() {
-				w.Sink(d.events)
+			if w.Stopped.Load() {
+				continue
 			}
+			w.Sink.Deliver(d.events)
+			if due == nil {
+				due = flushPool.Get().(*flushes)
+			}
+			due.sinks = append(due.sinks, w.Sink)
 		}
 	}
 	clear(s.deliveries)
+	return due
+}
+
+// flushes are sinks that are to be flushed when the shard is somebody else's; nil are
+// none.
+type flushes struct{ sinks []engine.Sink }
+
+var flushPool = sync.Pool{New: func() any { return new(flushes) }}
+
+func (f *flushes) flush() {
+	if f == nil {
+		return
+	}
+	for i, sink := range f.sinks {
+		sink.Flush()
+		f.sinks[i] = nil
+	}
+	f.sinks = f.sinks[:0]
+	flushPool.Put(f)
 }
 
 // wake tells those who wait for the ops that they are finished. The ops belong

@@ -195,7 +195,7 @@ func TestQueue(t *testing.T) {
 		defer mustClose(t, e)
 		var mu sync.Mutex
 		var got []string
-		_, stop, err := e.Watch(t.Context(), room, func(events []engine.Event) {
+		_, stop, err := e.Watch(t.Context(), room, engine.SinkFunc(func(events []engine.Event) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, ev := range events {
@@ -205,7 +205,7 @@ func TestQueue(t *testing.T) {
 					got = append(got, string(ev.Entry.Data))
 				}
 			}
-		})
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}

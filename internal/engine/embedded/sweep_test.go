@@ -123,7 +123,7 @@ func TestSweep(t *testing.T) {
 	t.Run("a channel that is watched, leased or only in memory stays", func(t *testing.T) {
 		e, clock := quiet(t, "")
 		defer mustClose(t, e)
-		_, stop, err := e.Watch(t.Context(), "watched", func([]engine.Event) {})
+		_, stop, err := e.Watch(t.Context(), "watched", engine.SinkFunc(func([]engine.Event) {}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -110,7 +110,7 @@ type recorder struct {
 func watch(t *testing.T, e engine.Engine, channel string) *recorder {
 	t.Helper()
 	r := &recorder{grown: make(chan struct{})}
-	at, stop, err := e.Watch(t.Context(), channel, r.sink)
+	at, stop, err := e.Watch(t.Context(), channel, engine.SinkFunc(r.sink))
 	if err != nil {
 		t.Fatalf("watch: %v", err)
 	}

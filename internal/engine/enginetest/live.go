@@ -269,7 +269,7 @@ func calls(ctx context.Context, e engine.Engine) map[string]func() error {
 		"state":      func() error { _, _, err := e.State(ctx, room, "", 0); return err },
 		"get":        func() error { _, err := e.Get(ctx, room, "k"); return err },
 		"head":       func() error { _, err := e.Head(ctx, room); return err },
-		"watch":      func() error { _, _, err := e.Watch(ctx, room, func([]engine.Event) {}); return err },
+		"watch":      func() error { _, _, err := e.Watch(ctx, room, engine.SinkFunc(func([]engine.Event) {})); return err },
 		"send":       func() error { return e.Send(ctx, room, engine.Entry{}) },
 		"put lease":  func() error { return e.PutLease(ctx, room, "h", nil) },
 		"drop lease": func() error { return e.DropLease(ctx, room, "h") },

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chorale-rt/chorale/internal/engine"
 )
@@ -154,13 +156,64 @@ func (s *suite) testWatch(t *testing.T, d engine.Durability) {
 		want(t, "other", data(other.entries()), []string{"a", "b"})
 	})
 
+	t.Run("[E10] nobody's append waits for a watcher's Flush but that of who wrote", func(t *testing.T) {
+		e := s.start(t)
+		slow := &slowSink{entered: make(chan struct{}), leave: make(chan struct{})}
+		_, stop, err := e.Watch(t.Context(), room, slow)
+		must(t, err)
+		defer stop()
+		var wrote sync.WaitGroup
+		wrote.Go(func() {
+			if _, err := e.Append(t.Context(), room, message(d, "slow")); err != nil {
+				t.Errorf("append: %v", err)
+			}
+		})
+		<-slow.entered
+		for i := range 100 { // some of which are in the same part of the engine
+			mustAppend(t, e, fmt.Sprint("other ", i), message(d, "x"))
+		}
+		mustAppend(t, e, room, message(d, "quick"))
+		want(t, "handed over", slow.count(), 2)
+		close(slow.leave)
+		wrote.Wait()
+	})
+
+	t.Run("[E10] what was handed over is flushed", func(t *testing.T) {
+		e := s.start(t)
+		sink := &slowSink{leave: make(chan struct{}), flushed: make(chan int, 1000)}
+		close(sink.leave)
+		_, stop, err := e.Watch(t.Context(), room, sink)
+		must(t, err)
+		defer stop()
+		together(4, func(i int) {
+			for n := range 20 {
+				if _, err := e.Append(t.Context(), room, message(d, fmt.Sprint(n))); err != nil {
+					t.Errorf("append: %v", err)
+				}
+			}
+		})
+		must(t, e.PutLease(t.Context(), room, "a", []byte("1")))
+		must(t, e.Send(t.Context(), room, engine.Entry{Kind: engine.KindMessage, Data: []byte("sent")}))
+		must(t, e.DropLease(t.Context(), room, "a"))
+		for deadline := time.After(patience); ; {
+			select {
+			case n := <-sink.flushed:
+				if n == 83 {
+					return
+				}
+			case <-deadline:
+				t.Fatalf("%d were handed over, and the last flush was before", sink.count())
+			}
+		}
+	})
+
 	t.Run("[E2] watchers come and go while others write", func(t *testing.T) {
 		e := s.start(t)
 		stay := watch(t, e, room)
 		together(4, func(i int) {
 			for n := range 30 {
 				if i == 0 {
-					_, stop, err := e.Watch(t.Context(), room, func([]engine.Event) {})
+					_, stop, err := e.Watch(t.Context(), room, engine.SinkFunc(func([]engine.Event) {}))
 					if err != nil {
 						t.Errorf("watch: %v", err)
 						return
@@ -177,3 +230,26 @@ func (s *suite) testWatch(t *testing.T, d engine.Durability) {
 		stay.check(t, mustHead(t, e, room).Offset)
 	})
 }
+
+// slowSink is flushed, the first time, as slowly as the test wants.
+type slowSink struct {
+	entered, leave chan struct{} // entered may be nil
+	flushed        chan int      // how much had been handed over at each flush; may be nil
+	events, began  atomic.Int32
+}
+
+func (s *slowSink) Deliver(events []engine.Event) { s.events.Add(int32(len(events))) }
+
+func (s *slowSink) Flush() {
+	if s.began.Add(1) == 1 {
+		if s.entered != nil {
+			close(s.entered)
+		}
+		<-s.leave
+	}
+	if s.flushed != nil {
+		s.flushed <- s.count()
+	}
+}
+
+func (s *slowSink) count() int { return int(s.events.Load()) }

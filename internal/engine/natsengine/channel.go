@@ -107,10 +107,47 @@ func (c *channel) gather(events []engine.Event, ops ...*op) {
 }
 
 // handOut delivers what was gathered, in order, unless another goroutine is at
-// it. The shard is locked when it is called and when it returns.
+// it, and flushes. The shard is locked when it is called and when it returns.
 func (c *channel) handOut() {
-	if c.handing {
+	due := c.deliver()
+	if len(due) == 0 {
 		return
+	}
+	c.shard.mu.Unlock()
+	flush(due)
+	c.shard.mu.Lock()
+}
+
+// handOutFrom is handOut for a goroutine that reads for many channels, and does not
+// wait until this one's watchers are flushed.
+func (c *channel) handOutFrom() {
+	due := c.deliver()
+	if len(due) == 0 {
+		return
+	}
+	if c.shard.closed { // nobody is waited for any more who begins now
+		c.shard.mu.Unlock()
+		flush(due)
+		c.shard.mu.Lock()
+		return
+	}
+	c.shard.engine.work.Add(1)
+	go func() {
+		defer c.shard.engine.work.Done()
+		flush(due)
+	}()
+}
+
+func flush(due []engine.Sink) {
+	for _, sink := range due {
+		sink.Flush()
+	}
+}
+
+// deliver is handOut without the flush, and returns who is due for that.
+func (c *channel) deliver() (due []engine.Sink) {
+	if c.handing {
+		return nil
 	}
 	c.handing = true
 	for len(c.out) > 0 {
@@ -118,22 +155,27 @@ func (c *channel) handOut() {
 		c.out = nil
 		c.shard.mu.Unlock()
 		for i := range out {
-			out[i].hand()
+			due = out[i].hand(due)
 		}
 		c.shard.mu.Lock()
 	}
 	c.handing = false
+	return due
 }
 
-func (d *delivery) hand() {
+// hand delivers, and appends who is to be flushed.
+func (d *delivery) hand(due []engine.Sink) []engine.Sink {
 	for _, w := range d.watchers {
-		if !w.Stopped.Load() {
-			w.Sink(d.events)
+		if w.Stopped.Load() {
+			continue
 		}
+		w.Sink.Deliver(d.events)
+		due = append(due, w.Sink)
 	}
 	for _, o := range d.ops {
 		close(o.done)
 	}
+	return due
 }
 
 // op is a call that waits. Its outcome stands once done is closed.

@@ -69,7 +69,7 @@ type observer struct {
 func observe(t *testing.T, e *Engine) *observer {
 	t.Helper()
 	o := &observer{}
-	at, stop, err := e.Watch(t.Context(), room, o.sink)
+	at, stop, err := e.Watch(t.Context(), room, engine.SinkFunc(o.sink))
 	if err != nil {
 		t.Fatal(err)
 	}

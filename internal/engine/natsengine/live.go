@@ -56,7 +56,7 @@ func (e *Engine) heardLocked(c *channel, m *message) {
 	switch {
 	case m.seq <= c.seq:
 	case m.last == c.seq && len(m.pieces) == 0 && c.apply(m):
-		c.handOut()
+		c.handOutFrom()
 	default:
 		e.repairLocked(c)
 	}
@@ -81,7 +81,7 @@ func (e *Engine) missed(sub *nats.Subscription) {
 }
 
 // Watch implements engine.Engine.
-func (e *Engine) Watch(ctx context.Context, channel string, sink func([]engine.Event)) (engine.Position, func(), error) {
+func (e *Engine) Watch(ctx context.Context, channel string, sink engine.Sink) (engine.Position, func(), error) {
 	s, c, err := e.acquireMet(ctx, channel)
 	if err != nil {
 		return engine.Position{}, nil, wrap("watch", channel, err)
@@ -218,7 +218,7 @@ func (e *Engine) takeLocked(c *channel, n *notice) {
 	e.checkSoonLocked(c)
 	if n.after <= c.seq && len(c.held) == 0 {
 		c.obey(n)
-		c.handOut()
+		c.handOutFrom()
 		return
 	}
 	c.held = append(c.held, n)
@@ -227,7 +227,7 @@ func (e *Engine) takeLocked(c *channel, n *notice) {
 		first := c.held[0]
 		c.held = c.held[1:]
 		c.obey(first)
-		c.handOut()
+		c.handOutFrom()
 	}
 	if c.ahead > c.seq {
 		e.repairLocked(c)

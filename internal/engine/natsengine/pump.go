@@ -106,7 +106,7 @@ func (e *Engine) pump(c *channel) {
 		s.mu.Unlock()
 		e.fly(c, f)
 		s.mu.Lock()
-		c.handOut()
+		c.handOutFrom()
 	}
 	c.pumping = false
 	c.used = e.now()
