@@ -37,7 +37,17 @@ type watcher struct {
 // deliver hands the next count news to the watchers; all of them when count is
 // negative. An entry that does not follow what the node has makes it read what
 // is missing first.
-func (f *feed) deliver(count int) {
+func (f *feed) deliver(count int) { flush(f.handNews(count)) }
+
+// flush flushes watchers when nobody waits for them to be handed more (E10).
+func flush(watchers []*watcher) {
+	for _, w := range watchers {
+		w.sink.Flush()
+	}
+}
+
+// handNews is deliver without the flush, and returns who is due for it.
+func (f *feed) handNews(count int) []*watcher {
 	f.delivering.Lock()
 	defer f.delivering.Unlock()
 	l := f.node.log
@@ -51,20 +61,21 @@ func (f *feed) deliver(count int) {
 	for _, n := range list {
 		events = append(events, f.apply(n)...)
 	}
-	f.hand(events)
+	return f.hand(events)
 }
 
-// hand unlocks the log and calls the watchers.
-func (f *feed) hand(events []engine.Event) {
+// hand unlocks the log and hands events to the watchers, which it returns if they are
+// to be flushed.
+func (f *feed) hand(events []engine.Event) []*watcher {
 	watchers := slices.DeleteFunc(slices.Clone(f.watchers), func(w *watcher) bool { return w.stopped })
 	f.node.log.mu.Unlock()
 	if len(events) == 0 {
-		return
+		return nil
 	}
 	for _, w := range watchers {
 		w.sink.Deliver(events)
-		w.sink.Flush()
 	}
+	return watchers
 }
 
 func (f *feed) apply(n news) []engine.Event {
@@ -117,14 +128,16 @@ func (f *feed) applyLease(ev engine.LeaseEvent) []engine.Event {
 
 // repair compares the feed with the log, as a node does from time to time and
 // when it has reason to: it finds what got lost on the way.
-func (f *feed) repair() {
+func (f *feed) repair() { flush(f.handRepaired()) }
+
+func (f *feed) handRepaired() []*watcher {
 	f.delivering.Lock()
 	defer f.delivering.Unlock()
 	l := f.node.log
 	l.mu.Lock()
 	if f.node.cut || len(f.news) > 0 || l.faults.NoRepair {
 		l.mu.Unlock()
-		return
+		return nil
 	}
 	c := l.channel(f.channel)
 	events := f.upTo(c.head())
@@ -138,5 +151,5 @@ func (f *feed) repair() {
 			events = append(events, f.applyLease(engine.LeaseEvent{Holder: holder, Value: value})...)
 		}
 	}
-	f.hand(events)
+	return f.hand(events)
 }

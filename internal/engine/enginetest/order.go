@@ -169,6 +169,8 @@ func (s *suite) testWatch(t *testing.T, d engine.Durability) {
 			}
 		})
 		<-slow.entered
+		hang := time.AfterFunc(patience, func() { panic("[E10] appends wait for a Flush") }) // or it would be ten minutes
+		defer hang.Stop()
 		for i := range 100 { // some of which are in the same part of the engine
 			mustAppend(t, e, fmt.Sprint("other ", i), message(d, "x"))
 		}
