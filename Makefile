@@ -73,7 +73,7 @@ lint: $(client) $(react) ## Formatting, vet, lint and types, Go and TypeScript; 
 	@scripts/need go
 	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
 	go vet -trimpath ./... # as the build has it, so that it compiles nothing twice
-	GOOS=darwin go vet ./internal/transport ./internal/nonblock ./internal/engine/embedded # what is not run here compiles at least
+	for os in darwin freebsd netbsd; do GOOS=$$os go vet ./internal/transport ./internal/nonblock ./internal/engine/embedded || exit 1; done # what is not run here compiles at least
 	cd bench/postgres-changes && go vet ./...
 	cd bench/transports && go vet ./...
 	cd web && node_modules/.bin/biome check . ../conformance/clients ../bench/compare

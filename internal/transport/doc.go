@@ -20,8 +20,8 @@
 //
 // # Reading
 //
-// One goroutine waits for all sockets (epoll on Linux, kqueue on macOS, where it keeps
-// a thread). A socket that is readable is worked for by a goroutine of its own for as
+// One goroutine waits for all sockets (epoll on Linux; kqueue on macOS, FreeBSD and
+// NetBSD, where it keeps a thread). A socket that is readable is worked for by a goroutine of its own for as
 // long as there is something to do, so that a receiver which waits for a disk keeps
 // nobody else waiting; an idle socket has none. On other systems, and for conns without
 // a descriptor, each socket has a goroutine that reads it.

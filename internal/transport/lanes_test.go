@@ -216,7 +216,8 @@ func (e *endpoint) lane(t *testing.T, number uint32) (found *lane) {
 
 func TestManyLanes(t *testing.T) {
 	t.Run("frames of all lanes arrive whole, each lane's in order, while lanes come and go", func(t *testing.T) {
-		e, p := shared(t, limit.Unlimited())
+		e := newEndpointWith(t, Options{Deps: &session.Deps{Verifier: whoever{}}, QueueBytes: 64 << 20}, limit.Unlimited()) // four that write are quicker than one that reads
+		p := dialShared(t, e, "")
 		const writers, each = 4, 200
 		for n := uint32(2); n <= writers; n++ {
 			p.send(t, fmt.Sprintf("%d+ada", n))

@@ -55,11 +55,11 @@ func (q *queue) each(handle func(events *eventList, n int)) error {
 
 // look hands over what is there now.
 func (q *queue) look(handle func(events *eventList, n int)) {
-	looks := lists.Get().(*look)
-	defer lists.Put(looks)
-	_ = q.raw.Control(looks.fetch) // of a queue that is closed nothing is fetched
-	if looks.n > 0 {
-		handle(&looks.events, looks.n)
+	l := looked.Get().(*look)
+	defer looked.Put(l)
+	err := q.raw.Control(l.fetch)
+	if err == nil && l.n > 0 { // of a queue that is closed nothing is fetched
+		handle(&l.events, l.n)
 	}
 }
 
@@ -70,7 +70,7 @@ type look struct {
 	fetch  func(queue uintptr)
 }
 
-var lists = sync.Pool{New: func() any {
+var looked = sync.Pool{New: func() any {
 	l := new(look)
 	l.fetch = func(queue uintptr) { l.n = l.events.wait(int(queue)) }
 	return l

@@ -131,6 +131,7 @@ func newPair(t *testing.T, maxQueue int) *pair {
 		err := rd.run()
 		if fault, ok := errors.AsType[*closeError](err); ok {
 			p.socket.Close(fault.code, fault.reason)
+			link.drain() // as the server, so that the client can say all it has begun to
 		} else {
 			p.socket.sever()
 		}
