@@ -38,7 +38,9 @@
 //     cannot know answers ErrUnavailable. Nor is a position called ErrFuture
 //     because a node has not heard of it.
 //   - E10: what a watcher does in Flush keeps nobody's append waiting but that of
-//     who wrote; and everything that was delivered is flushed.
+//     who wrote, and is waited for by nobody else or by nobody at all; everything that
+//     was delivered is flushed. What is delivered and not flushed has a bound: who
+//     writes waits, or is told ErrOverloaded.
 //
 // # Concurrency
 //

@@ -74,7 +74,7 @@ type Sink interface {
 	// block, and must not call the engine: others' appends wait for it.
 	Deliver([]Event)
 	// Flush follows soon, for one Deliver or for several, and nobody waits for it but
-	// who wrote: what takes long, as writing to thousands of sockets does, belongs
+	// who wrote (E10): what takes long, as writing to thousands of sockets does, belongs
 	// here. It may be called by several goroutines at a time.
 	Flush()
 }

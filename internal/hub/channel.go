@@ -114,10 +114,11 @@ func (c *Channel) Deliver(events []engine.Event) {
 func (c *Channel) Flush() {
 	c.delivery.Lock()
 	defer c.delivery.Unlock()
-	for c.flushing && len(c.due) > 0 {
+	turn := c.turn
+	for c.flushing && c.turn == turn && len(c.due) > 0 {
 		c.flushed.Wait()
 	}
-	if len(c.due) == 0 {
+	if c.turn != turn || len(c.due) == 0 { // somebody has taken it
 		return
 	}
 	due := c.due
@@ -147,11 +148,6 @@ func (c *Channel) hold() {
 // release ends a hold. What has waited is handed over whether others hold on or
 // not, so that nothing waits for longer than the first of them.
 func (c *Channel) release() {
-	c.handWaiting()
-	c.Flush()
-}
-
-func (c *Channel) handWaiting() {
 	c.delivery.Lock()
 	defer c.delivery.Unlock()
 	c.holds--

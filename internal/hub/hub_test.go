@@ -279,6 +279,17 @@ func (s *slowly) Flush() {
 }
 
 func TestFlush(t *testing.T) {
+	t.Run("[J1] what was kept until GoLive is written by it", func(t *testing.T) {
+		h, eng := open(t)
+		s := &sink{}
+		m := join(t, h, s, hub.Options{Self: true})
+		defer m.Leave()
+		say(t, eng, "x")
+		m.GoLive(hub.Seen{})
+		if got := fmt.Sprint(s.offsets(t)); got != "[1]" {
+			t.Error(got)
+		}
+	})
 	t.Run("[B3] what others write while a message is written to many goes into the writes that are still to be made", func(t *testing.T) {
 		h, eng := open(t)
 		first, last := &slowly{entered: make(chan struct{}), leave: make(chan struct{})}, &pieces{}
@@ -317,6 +328,7 @@ func TestFlush(t *testing.T) {
 			say(t, eng, "x")
 			say(t, eng, "y")
 			m.Release()
+			m.Flush()
 		}
 		if len(keep.lists) != 2 || fmt.Sprint(keep.copies) != fmt.Sprint(keep.lists) {
 			t.Errorf("%d lists, changed since", len(keep.lists))
@@ -348,6 +360,7 @@ func TestHold(t *testing.T) {
 			t.Errorf("handed over during the hold: %v", got)
 		}
 		m.Release()
+		m.Flush()
 		say(t, eng, "x")
 		if got := fmt.Sprint(s.offsets(t)); got != "[1 2 3 4]" {
 			t.Error(got)
@@ -388,10 +401,12 @@ func TestHold(t *testing.T) {
 		m.Hold()
 		say(t, eng, "x")
 		m.Release()
+		m.Flush()
 		if got := fmt.Sprint(s.offsets(t)); got != "[1]" {
 			t.Error(got)
 		}
 		m.Release()
+		m.Flush()
 		m.Leave()
 	})
 }

@@ -222,8 +222,13 @@ func (m *Member) Replay(e *engine.Entry) protocol.Message {
 // one. Each Hold must be followed by a Release soon, also after Leave.
 func (m *Member) Hold() { m.channel.hold() }
 
-// Release ends a Hold; when it returns, what has waited was handed over.
+// Release ends a Hold; when it returns, what has waited was handed over. Flush must
+// follow: behind the Release of all channels that are held, which otherwise would wait
+// for the writing of the first.
 func (m *Member) Release() { m.channel.release() }
+
+// Flush writes what the channel's members were handed.
+func (m *Member) Flush() { m.channel.Flush() }
 
 // Expect makes what the member's next write does wait for the answer to that
 // write, for this member alone: both are known at the same moment, and one write to

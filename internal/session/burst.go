@@ -99,8 +99,11 @@ func (s *Session) settle() {
 	if b == nil {
 		return
 	}
-	for i, m := range b.held {
+	for _, m := range b.held {
 		m.Release()
+	}
+	for i, m := range b.held {
+		m.Flush()
 		b.held[i] = nil
 	}
 	b.held = b.held[:0]

@@ -15,6 +15,7 @@ type backlog struct {
 	skip   int // bytes of the first that the kernel has
 	flying int // how many are being written, see next
 
+	letIn    int   // how many pieces waited when it came to be behind
 	queued   int   // bytes that wait
 	grace    int   // of these, what was let in whatever its size
 	isBehind bool  // the kernel has once taken less than all since this was empty
@@ -101,7 +102,19 @@ func (b *backlog) emptied() *backlog {
 
 func (b *backlog) isEmpty() bool { return b.done == len(b.pieces) }
 
+// waiting is how many pieces wait.
+func (b *backlog) waiting() int { return len(b.pieces) - b.done }
+
+// minPiece is what each piece counts for at least, in bytes, of the number of those that
+// may wait: itself it has more.
+const minPiece = 32
+
 func (b *backlog) add(p piece, size int) {
+	if b.done > 0 && len(b.pieces) == cap(b.pieces) { // a socket may never be empty, and what was written is not kept
+		left := copy(b.pieces, b.pieces[b.done:])
+		clear(b.pieces[left:])
+		b.pieces, b.done = b.pieces[:left], 0
+	}
 	b.pieces = append(b.pieces, p)
 	b.queued += size
 }

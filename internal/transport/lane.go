@@ -11,7 +11,7 @@ import (
 // lane is one session's share of a socket. It implements session.Conn: to its
 // session, and to the hub, it is a socket like any other.
 //
-// Send and Close may be called from any goroutine and never block.
+// Send, Queue, Flush and Close may be called from any goroutine and never block.
 type lane struct {
 	lanes   *lanes
 	number  uint32

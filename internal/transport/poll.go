@@ -361,13 +361,10 @@ func (c *polled) end() {
 func (c *polled) finish() {
 	c.user.Close()
 	c.mu.Lock()
-	c.closing, c.ended, c.backlog = true, true, nil
 	if c.lingering != nil {
 		c.lingering.Stop()
 	}
-	if !c.writing { // who is does it, and nobody may use the descriptor before that
-		c.release()
-	}
+	c.endLocked()
 	c.mu.Unlock()
 	if a, ok := c.user.(*arrival); ok {
 		c.server.forget(c) // it was never counted in

@@ -255,6 +255,7 @@ func (s *Server) serve(sock *socket, link *connLink, u user, ticket limit.Ticket
 		link.drain()
 	}
 	u.Close()
+	sock.awaitWriter() // who may have the answer to the client's close
 	sock.sever()
 	link.flusher.Wait()
 	s.leave(sock, ticket)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/binary"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,8 +12,8 @@ import (
 	"github.com/chorale-rt/chorale/protocol"
 )
 
-// link carries the bytes of one socket. None of its methods waits. But for write they
-// are called with the socket's lock held.
+// link carries the bytes of one socket. None of its methods waits. But for write and rest
+// they are called with the socket's lock held.
 type link interface {
 	// write writes what the kernel takes at once, which may be nothing. It is called by
 	// one goroutine at a time, with nothing locked, and may find that the link has ended.
@@ -101,17 +102,18 @@ func (s *socket) sendLocked(lane uint32, frames []protocol.Message) {
 		*buf = alone.append((*buf)[:0])
 		wire = *buf
 	}
-	n, err, isOver := s.writeLocked(wire)
+	n, err := s.writeLocked(wire)
 	switch {
-	case isOver:
 	case err != nil:
 		s.failLocked()
+	case n < len(wire) && s.ended:
+		s.backlog = nil
 	case n < len(wire) && !s.hasFailedLocked():
 		alone.frame = alone.frame.Kept()
 		s.backlogLocked().putBack(alone, n)
 		s.stuckLocked()
 	}
-	s.flushLocked()
+	s.flushBehindLocked(true)
 }
 
 // queueLocked adds frames behind those that wait. While the kernel takes no more their
@@ -146,7 +148,7 @@ func (s *socket) queueSharedLocked(lane uint32, frames []protocol.Message) {
 // isFullLocked says whether more bytes are too much for what waits already.
 func (s *socket) isFullLocked(more int) bool {
 	b := s.backlog
-	return b != nil && b.isBehind && b.queued-b.grace+more > s.terms.maxQueue
+	return b != nil && b.isBehind && (b.queued-b.grace+more > s.terms.maxQueue || b.waiting() > max(s.terms.maxQueue/minPiece, 2*b.letIn))
 }
 
 // drain is Flush for a kernel that takes more.
@@ -162,29 +164,39 @@ func (s *socket) drain() {
 // flushLocked writes what waits, unless somebody is at it or the kernel takes no more,
 // and says whether there was something. The socket is locked when it is called, and not
 // when it returns.
-func (s *socket) flushLocked() (wrote bool) {
+func (s *socket) flushLocked() (wrote bool) { return s.flushBehindLocked(false) }
+
+// flushBehindLocked is flushLocked for who may have written before. To who has, a
+// socket belongs that ends meanwhile: he writes what waits, as a close frame does, as
+// far as the kernel takes it at once, and gives back what was kept for him.
+func (s *socket) flushBehindLocked(wrote bool) bool {
 	var room *[]byte
-	for !s.writing && !s.ended && s.backlog != nil && !s.backlog.isStuck {
+	for !s.writing && (wrote || !s.ended) && s.backlog != nil && !s.backlog.isStuck {
 		b := s.backlog
 		if room == nil && !b.isLone() {
 			room = buffers.Get().(*[]byte)
 		}
 		out := b.next(room)
-		n, err, isOver := s.writeLocked(out)
+		n, err := s.writeLocked(out)
 		wrote = true
 		switch {
-		case isOver:
 		case err != nil:
 			s.failLocked()
-		case s.backlog == b: // and was not given up meanwhile
-			if n < len(out) {
-				b.took(n, s.terms.now)
-				b.flying = 0
-				s.stuckLocked()
-			} else if b.tookAll(n, s.terms.now); b.isEmpty() {
+		case s.backlog != b: // it was given up meanwhile
+		case n == len(out):
+			if b.tookAll(n, s.terms.now); b.isEmpty() {
 				s.emptyLocked()
 			}
+		case s.ended:
+			s.backlog = nil
+		default:
+			b.took(n, s.terms.now)
+			b.flying = 0
+			s.stuckLocked()
 		}
+	}
+	if wrote && s.ended && !s.writing {
+		s.link.release()
 	}
 	s.mu.Unlock()
 	if room != nil {
@@ -193,18 +205,38 @@ func (s *socket) flushLocked() (wrote bool) {
 	return wrote
 }
 
-// writeLocked unlocks the socket for a write. isOver says that it has ended meanwhile:
-// what was kept for the writer is given back then.
-func (s *socket) writeLocked(b []byte) (n int, err error, isOver bool) {
+// writeLocked unlocks the socket for a write.
+func (s *socket) writeLocked(b []byte) (n int, err error) {
 	s.writing, s.retry = true, false
 	s.mu.Unlock()
 	n, err = s.link.write(b)
 	s.mu.Lock()
 	s.writing = false
-	if s.ended {
-		s.link.release()
+	return n, err
+}
+
+// endLocked is for the end of the link: what it has of the system's is given back now,
+// or by who is writing.
+func (s *socket) endLocked() {
+	s.closing, s.ended = true, true
+	if s.writing {
+		return
 	}
-	return n, err, s.ended
+	s.backlog = nil
+	s.link.release()
+}
+
+// awaitWriter waits until nobody writes, which is some microseconds. Who waits for the
+// kernel is not waited for.
+func (s *socket) awaitWriter() {
+	isWritten := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.writing && (s.backlog == nil || !s.backlog.isStuck)
+	}
+	for isWritten() {
+		runtime.Gosched()
+	}
 }
 
 // hasFailedLocked says whether a socket has failed while it was written: one that is
@@ -215,7 +247,7 @@ func (s *socket) hasFailedLocked() bool { return s.closing && s.backlog == nil }
 func (s *socket) stuckLocked() {
 	b := s.backlog
 	if !b.isBehind {
-		b.isBehind, b.grace, b.progress = true, b.queued, s.terms.now().UnixMilli()
+		b.isBehind, b.grace, b.letIn, b.progress = true, b.queued, b.waiting(), s.terms.now().UnixMilli()
 	}
 	if s.retry {
 		return

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -131,20 +133,120 @@ func TestSocket(t *testing.T) {
 			t.Errorf("and then %q", got)
 		}
 	})
-	t.Run("a socket that ends while it is written is given back by who writes, once", func(t *testing.T) {
+	t.Run("a socket that ends while it is written is given back by who writes, once, behind what waits", func(t *testing.T) {
 		s, g := newGated(1 << 20)
 		first := begun(func() { s.Send(textMessage("a")) })
 		<-g.entered
-		s.Send(textMessage("b"))
+		s.Close(protocol.CloseNormal, "") // the answer to the client's
 		s.mu.Lock()
-		s.closing, s.ended, s.backlog = true, true, nil // as polled.finish
+		s.endLocked()
 		s.mu.Unlock()
 		if g.released != 0 {
 			t.Error("while it was written")
 		}
 		g.take <- everything
-		if got := g.writes(first); got != nil || g.released != 1 {
+		if got := g.writes(first); !slices.Equal(got, []string{string(closeWire(protocol.CloseNormal, ""))}) || g.released != 1 {
 			t.Errorf("written then: %q; released %d times", got, g.released)
+		}
+	})
+	t.Run("of a socket that has ended nothing waits for the kernel", func(t *testing.T) {
+		for name, first := range map[string]func(s *socket){
+			"sent":   func(s *socket) { s.Send(textMessage("abc")) },
+			"queued": func(s *socket) { s.Queue(textMessage("abc")); s.Flush() },
+		} {
+			s, g := newGated(1 << 20)
+			done := begun(func() { first(s) })
+			<-g.entered
+			s.Send(textMessage("b"))
+			s.mu.Lock()
+			s.endLocked()
+			s.mu.Unlock()
+			g.take <- 1
+			<-done
+			if g.released != 1 || g.later != 0 || s.backlog != nil {
+				t.Errorf("%s: released %d times, asked %d times to be told of room, waiting: %v", name, g.released, g.later, s.backlog)
+			}
+		}
+	})
+	t.Run("who ends a socket that nobody writes gives it back", func(t *testing.T) {
+		s, g := newGated(1 << 20)
+		s.Queue(textMessage("a"))
+		s.mu.Lock()
+		s.endLocked()
+		s.mu.Unlock()
+		if got := g.writes(begun(s.Flush)); got != nil || g.released != 1 {
+			t.Errorf("written then: %q; released %d times", got, g.released)
+		}
+	})
+	t.Run("a closed socket whose client does not answer is ended", func(t *testing.T) {
+		for name, test := range map[string]func(s *socket, g *gate){
+			"closed": func(s *socket, g *gate) { g.writes(begun(func() { s.Close(4000, "") })) },
+			"closed while it is stuck": func(s *socket, g *gate) {
+				<-begunTaking(s, g, textMessage("abc"), 1)
+				s.Close(4000, "")
+			},
+			"stuck with its close": func(s *socket, g *gate) {
+				done := begun(func() { s.Close(4000, "") })
+				<-g.entered
+				g.take <- 1
+				<-done
+			},
+			"closed by who writes for another": func(s *socket, g *gate) {
+				first := begun(func() { s.Send(textMessage("a")) })
+				<-g.entered
+				s.Close(4000, "")
+				g.take <- everything
+				g.writes(first)
+			},
+		} {
+			s, g := newGated(1 << 20)
+			if test(s, g); g.lingers == 0 {
+				t.Errorf("%s: not", name)
+			}
+		}
+	})
+	t.Run("[R7] who is cut off for being slow gets to its end what is being written to him", func(t *testing.T) {
+		s, g := newGated(100)
+		<-begunTaking(s, g, textMessage("abc"), 3)
+		s.Send(textMessage("d"))
+		draining := begun(s.drain)
+		<-g.entered
+		s.Send(textMessage(strings.Repeat("x", 60)))
+		s.Send(textMessage(strings.Repeat("y", 60))) // one too many, while two are written
+		g.take <- 5
+		<-draining
+		got := strings.Join(g.writes(begun(s.drain)), "")
+		want := wire("abc", "d")[8:] + string(closeWire(protocol.CloseSlowConsumer, "slow consumer: come back and resume"))
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+	t.Run("[R7] of a socket for which something always waits what was written is not kept", func(t *testing.T) {
+		s, g := newGated(1 << 20)
+		<-begunTaking(s, g, textMessage("abc"), 3)
+		size := len(textMessage("abc").Wire())
+		for range 10 {
+			s.Send(textMessage("abc"))
+		}
+		for range 10_000 {
+			s.Send(textMessage("abc"))
+			done := begun(s.drain)
+			<-g.entered
+			g.take <- size
+			<-done
+		}
+		if b := s.backlog; b.waiting() != 11 || cap(b.pieces) > 100 {
+			t.Errorf("room for %d pieces, %d of which wait", cap(b.pieces), b.waiting())
+		}
+	})
+	t.Run("[R7] many small frames are too many before they are large", func(t *testing.T) {
+		s, g := newGated(minPiece * 100)
+		<-begunTaking(s, g, textMessage("abc"), 3)
+		for range 200 {
+			s.control(ws.OpPong, nil)
+		}
+		if s.cause != protocol.CloseSlowConsumer {
+			t.Errorf("%d pieces wait", s.backlog.waiting())
 		}
 	})
 	t.Run("a socket that fails while it is written is not written any more", func(t *testing.T) {

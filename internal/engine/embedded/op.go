@@ -26,13 +26,22 @@ type op struct {
 	chanlog.Append // Record of opAppend and opSend, Puts of opAppend, Receipt, Err
 	lease          engine.LeaseEvent
 	durability     engine.Durability
-	persist        bool // part of a commit
-	size           int  // bytes it is counted with while it waits
+	persist        bool               // part of a commit
+	size           int                // bytes it is counted with while it waits
+	watchers       []*chanlog.Watcher // who were handed it, and are to be flushed
 
 	finished  bool          // its outcome stands; written by the leader, read by the leader or after done
 	abandoned bool          // nobody waits; guarded by the shard's lock
 	lead      bool          // whoever waits is to lead; written before done is signalled
 	done      chan struct{} // capacity 1; nil when nobody ever waits
+}
+
+// flush flushes those who were handed what the op did. Who waited for the op calls it,
+// so that he is as slow as they are (E10).
+func (o *op) flush() {
+	for _, w := range o.watchers {
+		w.Sink.Flush()
+	}
 }
 
 // opPool saves an op and its channel per append. An op goes back only when

@@ -148,6 +148,7 @@ func (s *shard) submit(ctx context.Context, o *op) error {
 	if !s.leading {
 		s.beginLocked()
 		s.lead(o)
+		o.flush()
 		return nil
 	}
 	s.mu.Unlock()
@@ -162,6 +163,7 @@ func (s *shard) submit(ctx context.Context, o *op) error {
 		s.mu.Lock()
 		s.lead(o)
 	}
+	o.flush()
 	return nil
 }
 
@@ -197,26 +199,29 @@ func (s *shard) lead(own *op) {
 	if own != nil {
 		own.lead = false
 	}
+	var orphans []*chanlog.Watcher
 	for rounds := 1; ; rounds++ {
-		due := s.roundLocked(own)
+		orphans = s.roundLocked(own, orphans)
 		isDone := len(s.pending) == 0
-		isOver := isDone || (due != nil || rounds >= maxRounds) && s.handOverLocked()
+		hasToFlush := len(orphans) > 0 || own != nil && len(own.watchers) > 0
+		if !isDone && !((hasToFlush || rounds >= maxRounds) && s.handOverLocked()) {
+			continue
+		}
 		s.leading = !isDone
 		s.mu.Unlock()
 		if isDone {
 			s.engine.work.Done()
 		}
-		due.flush()
-		if isOver {
-			return
+		for _, w := range orphans {
+			w.Sink.Flush()
 		}
-		s.mu.Lock()
+		return
 	}
 }
 
-// roundLocked commits, publishes and delivers what is pending, and returns who is to be
-// flushed. It unlocks the shard in between.
-func (s *shard) roundLocked(own *op) *flushes {
+// roundLocked commits, publishes and delivers what is pending. It unlocks the shard in
+// between, and appends to orphans who is to be flushed for ops that nobody waits for.
+func (s *shard) roundLocked(own *op, orphans []*chanlog.Watcher) []*chanlog.Watcher {
 	ops := s.pending
 	s.pending = s.spare[:0]
 	s.spare = nil
@@ -228,12 +233,12 @@ func (s *shard) roundLocked(own *op) *flushes {
 	}
 	s.publishLocked(ops)
 	s.mu.Unlock()
-	due := s.deliver()
-	s.wake(ops, own)
-	clear(ops)
+	s.deliver()
 	s.mu.Lock()
+	orphans = wakeLocked(ops, own, orphans)
+	clear(ops)
 	s.spare = ops
-	return due
+	return orphans
 }
 
 // handOverLocked makes the first who still waits the leader.
@@ -264,12 +269,15 @@ func (s *shard) publishLocked(ops []*op) {
 		case opAppend:
 			c.Publish(&o.Append)
 			s.gather(c, o.Record.Events)
+			o.watchers = c.Watchers
 		case opSend:
 			s.gather(c, o.Record.Events)
+			o.watchers = c.Watchers
 		case opLease:
 			if c.SetLease(o.lease) {
 				l := o.lease
 				s.gather(c, func() []engine.Event { return []engine.Event{{Lease: &l}} })
+				o.watchers = c.Watchers
 			}
 		}
 		grown += c.Uncounted()
@@ -295,51 +303,31 @@ func (s *shard) gather(c *channel, events func() []engine.Event) {
 	c.events = append(c.events, events()...)
 }
 
-// deliver hands the gathered events to the watchers, and returns those who are to be
-// flushed behind that; nil when there are none.
-func (s *shard) deliver() *flushes {
-	var due *flushes
+// deliver hands the gathered events to the watchers.
+func (s *shard) deliver() {
 	for _, d := range s.deliveries {
 		for _, w := range d.watchers {
-			if w.Stopped.Load() {
-				continue
+			if !w.Stopped.Load() {
+				w.Sink.Deliver(d.events)
 			}
-			w.Sink.Deliver(d.events)
-			if due == nil {
-				due = flushPool.Get().(*flushes)
-			}
-			due.sinks = append(due.sinks, w.Sink)
 		}
 	}
 	clear(s.deliveries)
-	return due
 }
 
-// flushes are sinks that are to be flushed when the shard is somebody else's; nil are
-// none.
-type flushes struct{ sinks []engine.Sink }
-
-var flushPool = sync.Pool{New: func() any { return new(flushes) }}
-
-func (f *flushes) flush() {
-	if f == nil {
-		return
-	}
-	for i, sink := range f.sinks {
-		sink.Flush()
-		f.sinks[i] = nil
-	}
-	f.sinks = f.sinks[:0]
-	flushPool.Put(f)
-}
-
-// wake tells those who wait for the ops that they are finished. The ops belong
-// to them from then on.
-func (s *shard) wake(ops []*op, own *op) {
+// wakeLocked tells those who wait for the ops that they are finished. The ops belong to
+// them from then on; who is to be flushed for the others is appended to orphans. Locked,
+// so that nobody gives up an op that is being signalled.
+func wakeLocked(ops []*op, own *op, orphans []*chanlog.Watcher) []*chanlog.Watcher {
 	for _, o := range ops {
 		o.finished = true
-		if o != own && o.done != nil {
+		switch {
+		case o == own:
+		case o.done == nil || o.abandoned:
+			orphans = append(orphans, o.watchers...)
+		default:
 			o.done <- struct{}{}
 		}
 	}
+	return orphans
 }

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -310,4 +312,88 @@ func TestQueue(t *testing.T) {
 			wg.Wait()
 		}
 	})
+}
+
+// loud is a sink whose first flush takes as long as the test wants.
+type loud struct {
+	deliver        func()
+	entered, leave chan struct{}
+	flushes        atomic.Int32
+}
+
+func (l *loud) Deliver([]engine.Event) { l.deliver() }
+
+func (l *loud) Flush() {
+	if l.flushes.Add(1) == 1 {
+		close(l.entered)
+		<-l.leave
+	}
+}
+
+func TestFlushes(t *testing.T) {
+	t.Run("[E10] a shard is not kept by who flushes when nobody waits for what is pending", func(t *testing.T) {
+		e := open(t, Options{})
+		defer mustClose(t, e)
+		s, err := e.shardOf(room)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink := &loud{entered: make(chan struct{}), leave: make(chan struct{})}
+		sink.deliver = sync.OnceFunc(func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.enqueueLocked(&op{kind: opMaintain, ch: s.channels[room]})
+		})
+		_, stop, err := e.Watch(t.Context(), room, sink)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		var writer sync.WaitGroup
+		writer.Go(func() { mustAppend(t, e, room, message(engine.Memory, "loud")) })
+		<-sink.entered
+		hang := time.AfterFunc(20*time.Second, func() { panic("[E10] an append waits for another's flush") })
+		defer hang.Stop()
+		mustAppend(t, e, room, message(engine.Memory, "quick"))
+		close(sink.leave)
+		writer.Wait()
+	})
+	t.Run("[E10] what nobody waits for any more is flushed all the same", func(t *testing.T) {
+		g := newGate()
+		e := open(t, Options{Dir: "store", FS: g.fs()})
+		defer mustClose(t, e)
+		sink := &loud{deliver: func() {}, entered: make(chan struct{}), leave: make(chan struct{})}
+		close(sink.leave)
+		_, stop, err := e.Watch(t.Context(), room, sink)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		ctx, giveUp := context.WithCancel(t.Context())
+		done := behind(t, e, g, 1, func(i int) {
+			if i < 0 {
+				mustAppend(t, e, room, message(engine.OS, "x"))
+			} else if _, err := e.Append(ctx, room, message(engine.OS, "y")); !errors.Is(err, context.Canceled) {
+				t.Errorf("append: %v", err)
+			}
+		})
+		giveUp()
+		await(t, "the append to be given up", func() bool { return abandoned(t, e) })
+		done()
+		if n := sink.flushes.Load(); n != 2 {
+			t.Errorf("%d flushes for who waited and who did not", n)
+		}
+	})
+}
+
+// abandoned says whether the only op that is pending was given up.
+func abandoned(t *testing.T, e *Engine) bool {
+	t.Helper()
+	s, err := e.shardOf(room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pending) == 1 && s.pending[0].abandoned
 }

@@ -194,19 +194,13 @@ func (s *suite) testWatch(t *testing.T, d engine.Durability) {
 				}
 			}
 		})
+		sink.awaitFlushOf(t, 80)
 		must(t, e.PutLease(t.Context(), room, "a", []byte("1")))
+		sink.awaitFlushOf(t, 81)
 		must(t, e.Send(t.Context(), room, engine.Entry{Kind: engine.KindMessage, Data: []byte("sent")}))
+		sink.awaitFlushOf(t, 82)
 		must(t, e.DropLease(t.Context(), room, "a"))
-		for deadline := time.After(patience); ; {
-			select {
-			case n := <-sink.flushed:
-				if n == 83 {
-					return
-				}
-			case <-deadline:
-				t.Fatalf("%d were handed over, and the last flush was before", sink.count())
-			}
-		}
+		sink.awaitFlushOf(t, 83)
 	})
 
 	t.Run("[E2] watchers come and go while others write", func(t *testing.T) {
@@ -251,6 +245,21 @@ func (s *slowSink) Flush() {
 	}
 	if s.flushed != nil {
 		s.flushed <- s.count()
+	}
+}
+
+// awaitFlushOf waits for a flush behind so many events.
+func (s *slowSink) awaitFlushOf(t *testing.T, events int) {
+	t.Helper()
+	for deadline := time.After(patience); ; {
+		select {
+		case n := <-s.flushed:
+			if n == events {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("%d were handed over, and the last flush was before", s.count())
+		}
 	}
 }
 

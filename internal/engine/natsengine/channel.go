@@ -1,6 +1,8 @@
 package natsengine
 
 import (
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +44,11 @@ type channel struct {
 	held    []*notice // that happened behind what is applied
 	out     []delivery
 	handing bool // a goroutine hands out
+
+	due       []*chanlog.Watcher // were handed something, and are not being flushed yet; each once
+	unflushed int                // events that they were handed
+	flushing  bool               // a goroutine flushes
+	flushed   sync.Cond          // of the shard: some were flushed
 }
 
 // logSize says how much a log holds that a new base would drop.
@@ -66,6 +73,7 @@ type delivery struct {
 func newChannel(s *shard, name string) *channel {
 	c := &channel{shard: s, loading: make(chan struct{}), escaped: escape(name), began: time.Now()}
 	c.part = partition(name, s.engine.store.partitions)
+	c.flushed.L = &s.mu
 	c.Init(name)
 	c.Keeper = c
 	return c
@@ -89,7 +97,7 @@ func (c *channel) idle(now int64, idleAfter time.Duration) bool {
 // unused says whether nobody watches the channel, is in it from here or works
 // on it. Leases of other nodes do not count: they can be asked for again.
 func (c *channel) unused() bool {
-	return c.loading == nil && c.fresh.now == nil && !c.pumping && !c.repairs && !c.handing && len(c.pending) == 0 &&
+	return c.loading == nil && c.fresh.now == nil && !c.pumping && !c.repairs && !c.handing && !c.flushing && len(c.pending) == 0 &&
 		len(c.Watchers) == 0 && len(c.leases.own) == 0
 }
 
@@ -107,47 +115,10 @@ func (c *channel) gather(events []engine.Event, ops ...*op) {
 }
 
 // handOut delivers what was gathered, in order, unless another goroutine is at
-// it, and flushes. The shard is locked when it is called and when it returns.
+// it, and has it flushed. The shard is locked when it is called and when it returns.
 func (c *channel) handOut() {
-	due := c.deliver()
-	if len(due) == 0 {
-		return
-	}
-	c.shard.mu.Unlock()
-	flush(due)
-	c.shard.mu.Lock()
-}
-
-// handOutFrom is handOut for a goroutine that reads for many channels, and does not
-// wait until this one's watchers are flushed.
-func (c *channel) handOutFrom() {
-	due := c.deliver()
-	if len(due) == 0 {
-		return
-	}
-	if c.shard.closed { // nobody is waited for any more who begins now
-		c.shard.mu.Unlock()
-		flush(due)
-		c.shard.mu.Lock()
-		return
-	}
-	c.shard.engine.work.Add(1)
-	go func() {
-		defer c.shard.engine.work.Done()
-		flush(due)
-	}()
-}
-
-func flush(due []engine.Sink) {
-	for _, sink := range due {
-		sink.Flush()
-	}
-}
-
-// deliver is handOut without the flush, and returns who is due for that.
-func (c *channel) deliver() (due []engine.Sink) {
 	if c.handing {
-		return nil
+		return
 	}
 	c.handing = true
 	for len(c.out) > 0 {
@@ -155,27 +126,81 @@ func (c *channel) deliver() (due []engine.Sink) {
 		c.out = nil
 		c.shard.mu.Unlock()
 		for i := range out {
-			due = out[i].hand(due)
+			out[i].hand()
 		}
 		c.shard.mu.Lock()
+		c.owe(out)
 	}
 	c.handing = false
-	return due
 }
 
-// hand delivers, and appends who is to be flushed.
-func (d *delivery) hand(due []engine.Sink) []engine.Sink {
-	for _, w := range d.watchers {
-		if w.Stopped.Load() {
-			continue
+// owe notes whom deliveries were handed to, and sees to it that they are flushed: by a
+// goroutine, one for a channel at a time, because those who hand out read for many
+// channels.
+func (c *channel) owe(deliveries []delivery) {
+	for i := range deliveries {
+		d := &deliveries[i]
+		if len(d.watchers) > 0 {
+			c.unflushed += len(d.events)
 		}
-		w.Sink.Deliver(d.events)
-		due = append(due, w.Sink)
+		for _, w := range d.watchers {
+			if !slices.Contains(c.due, w) {
+				c.due = append(c.due, w)
+			}
+		}
+	}
+	switch {
+	case len(c.due) == 0 || c.flushing:
+	case c.shard.closed: // nobody is waited for any more who begins now
+		c.flush()
+	default:
+		c.flushing = true
+		c.shard.engine.work.Add(1)
+		go func() {
+			defer c.shard.engine.work.Done()
+			c.shard.mu.Lock()
+			defer c.shard.mu.Unlock()
+			c.flush()
+			c.flushing = false
+		}()
+	}
+}
+
+// flush flushes until nobody is due. It unlocks the shard in between.
+func (c *channel) flush() {
+	for len(c.due) > 0 {
+		due := c.due
+		c.due, c.unflushed = nil, 0
+		c.shard.mu.Unlock()
+		for _, w := range due {
+			w.Sink.Flush()
+		}
+		c.shard.mu.Lock()
+		c.flushed.Broadcast()
+	}
+}
+
+// isBehind says whether so much was handed out that is not flushed that no more should be.
+func (c *channel) isBehind() bool { return c.unflushed > heldMax }
+
+// keepUp waits until the channel is not behind, for those who would go on handing out.
+// It unlocks the shard in between.
+func (c *channel) keepUp() {
+	for c.isBehind() {
+		c.flushed.Wait()
+	}
+}
+
+// hand delivers.
+func (d *delivery) hand() {
+	for _, w := range d.watchers {
+		if !w.Stopped.Load() {
+			w.Sink.Deliver(d.events)
+		}
 	}
 	for _, o := range d.ops {
 		close(o.done)
 	}
-	return due
 }
 
 // op is a call that waits. Its outcome stands once done is closed.

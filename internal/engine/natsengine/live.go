@@ -55,8 +55,8 @@ func (e *Engine) heardLocked(c *channel, m *message) {
 	e.checkSoonLocked(c)
 	switch {
 	case m.seq <= c.seq:
-	case m.last == c.seq && len(m.pieces) == 0 && c.apply(m):
-		c.handOutFrom()
+	case m.last == c.seq && len(m.pieces) == 0 && !c.isBehind() && c.apply(m): // one that is behind reads what it has left out
+		c.handOut()
 	default:
 		e.repairLocked(c)
 	}
@@ -130,7 +130,7 @@ func (e *Engine) send(ctx context.Context, channel string, entry engine.Entry) e
 		e.tell(partition(channel, e.store.partitions), n)
 		return nil
 	}
-	if len(c.out) > heldMax {
+	if len(c.out) > heldMax || c.isBehind() {
 		return engine.ErrOverloaded
 	}
 	n.after = c.seq
@@ -216,9 +216,12 @@ func (e *Engine) heardNotice(name string, msg *nats.Msg) {
 // takeLocked obeys a notice, or keeps it until what it follows was applied.
 func (e *Engine) takeLocked(c *channel, n *notice) {
 	e.checkSoonLocked(c)
+	if n.kind == noticeSend && c.isBehind() {
+		return // it may get lost, and nothing bounds how many there are
+	}
 	if n.after <= c.seq && len(c.held) == 0 {
 		c.obey(n)
-		c.handOutFrom()
+		c.handOut()
 		return
 	}
 	c.held = append(c.held, n)
@@ -227,7 +230,7 @@ func (e *Engine) takeLocked(c *channel, n *notice) {
 		first := c.held[0]
 		c.held = c.held[1:]
 		c.obey(first)
-		c.handOutFrom()
+		c.handOut()
 	}
 	if c.ahead > c.seq {
 		e.repairLocked(c)

@@ -102,11 +102,12 @@ func (e *Engine) pump(c *channel) {
 		if len(c.pending) == 0 {
 			break
 		}
+		c.keepUp()
 		f := c.takeOff(e.now(), min(maxBatch, e.store.pieceSize()))
 		s.mu.Unlock()
 		e.fly(c, f)
 		s.mu.Lock()
-		c.handOutFrom()
+		c.handOut()
 	}
 	c.pumping = false
 	c.used = e.now()

@@ -76,6 +76,7 @@ func (e *Engine) readUpTo(ctx context.Context, c *channel, behind uint64, end st
 		s.mu.Lock()
 		ok := m.seq <= c.seq || c.apply(m)
 		c.handOut()
+		c.keepUp()
 		s.mu.Unlock()
 		if !ok {
 			return e.reload(ctx, c)
