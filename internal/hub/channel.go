@@ -114,6 +114,23 @@ func (c *Channel) Deliver(events []engine.Event) {
 func (c *Channel) Flush() {
 	c.delivery.Lock()
 	defer c.delivery.Unlock()
+	if c.flushing && len(c.waiting) > 0 {
+		// For a hold, whose holder may be who calls: nobody may wait for him longer. He
+		// flushes behind his release.
+		return
+	}
+	c.flushLocked()
+}
+
+// flushHeld is Flush for who has released a hold.
+func (c *Channel) flushHeld() {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	c.flushLocked()
+}
+
+// flushLocked unlocks delivery in between.
+func (c *Channel) flushLocked() {
 	turn := c.turn
 	for c.flushing && c.turn == turn && len(c.due) > 0 {
 		c.flushed.Wait()

@@ -228,7 +228,7 @@ func (m *Member) Hold() { m.channel.hold() }
 func (m *Member) Release() { m.channel.release() }
 
 // Flush writes what the channel's members were handed.
-func (m *Member) Flush() { m.channel.Flush() }
+func (m *Member) Flush() { m.channel.flushHeld() }
 
 // Expect makes what the member's next write does wait for the answer to that
 // write, for this member alone: both are known at the same moment, and one write to

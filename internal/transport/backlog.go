@@ -110,7 +110,7 @@ func (b *backlog) waiting() int { return len(b.pieces) - b.done }
 const minPiece = 32
 
 func (b *backlog) add(p piece, size int) {
-	if b.done > 0 && len(b.pieces) == cap(b.pieces) { // a socket may never be empty, and what was written is not kept
+	if len(b.pieces) == cap(b.pieces) && 2*b.done >= len(b.pieces) && b.done > 0 { // a socket may never be empty, and what was written is not kept
 		left := copy(b.pieces, b.pieces[b.done:])
 		clear(b.pieces[left:])
 		b.pieces, b.done = b.pieces[:left], 0

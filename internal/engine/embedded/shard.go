@@ -148,7 +148,6 @@ func (s *shard) submit(ctx context.Context, o *op) error {
 	if !s.leading {
 		s.beginLocked()
 		s.lead(o)
-		o.flush()
 		return nil
 	}
 	s.mu.Unlock()
@@ -162,6 +161,7 @@ func (s *shard) submit(ctx context.Context, o *op) error {
 	if o.lead {
 		s.mu.Lock()
 		s.lead(o)
+		return nil
 	}
 	o.flush()
 	return nil
@@ -192,7 +192,8 @@ func (s *shard) beginLocked() {
 	s.engine.work.Add(1)
 }
 
-// lead works until nothing is pending, or until somebody else can go on. own is nil
+// lead works until nothing is pending, or until somebody else can go on, and flushes
+// for its own op and for those that nobody waits for. own is nil
 // for the sweeper, and among the pending otherwise, of which there are some. The shard
 // is locked when it is called and unlocked when it returns.
 func (s *shard) lead(own *op) {
@@ -211,6 +212,9 @@ func (s *shard) lead(own *op) {
 		s.mu.Unlock()
 		if isDone {
 			s.engine.work.Done()
+		}
+		if own != nil {
+			own.flush()
 		}
 		for _, w := range orphans {
 			w.Sink.Flush()

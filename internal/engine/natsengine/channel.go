@@ -48,7 +48,7 @@ type channel struct {
 	due       []*chanlog.Watcher // were handed something, and are not being flushed yet; each once
 	unflushed int                // events that they were handed
 	flushing  bool               // a goroutine flushes
-	flushed   sync.Cond          // of the shard: some were flushed
+	flushed   sync.Cond          // of the shard: all who were due are being flushed
 }
 
 // logSize says how much a log holds that a new base would drop.
@@ -171,12 +171,12 @@ func (c *channel) flush() {
 	for len(c.due) > 0 {
 		due := c.due
 		c.due, c.unflushed = nil, 0
+		c.flushed.Broadcast()
 		c.shard.mu.Unlock()
 		for _, w := range due {
 			w.Sink.Flush()
 		}
 		c.shard.mu.Lock()
-		c.flushed.Broadcast()
 	}
 }
 

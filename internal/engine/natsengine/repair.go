@@ -164,10 +164,16 @@ func (e *Engine) repair(c *channel) {
 	defer e.checks.leave()
 	s := c.shard
 	for try := 1; ; try++ {
+		s.mu.Lock()
+		before := c.seq
+		s.mu.Unlock()
 		ctx, cancel := e.repairCtx()
 		err := e.catchUp(ctx, c)
 		cancel()
 		s.mu.Lock()
+		if c.seq > before { // it grows while it is read, as when this node is behind
+			try = 1
+		}
 		if err == nil && c.seq < c.ahead && try > readTries {
 			c.ahead = c.seq // it was told wrong
 		}
