@@ -30,17 +30,7 @@ func (f Flood) describe() string {
 }
 
 func (f Flood) run(ctx context.Context, s site) ([]Figures, error) {
-	var out []Figures
-	for _, phase := range []string{alone, flooded} {
-		at := s
-		at.run += "-" + phase
-		figures, err := f.phase(ctx, at, phase)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", phase, err)
-		}
-		out = append(out, figures)
-	}
-	return out, nil
+	return inPhases(ctx, s, []string{alone, flooded}, f.phase)
 }
 
 // phase measures the others once.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -40,17 +39,7 @@ func (h Hall) validate() error {
 }
 
 func (h Hall) run(ctx context.Context, s site) ([]Figures, error) {
-	var out []Figures
-	for _, phase := range []string{alone, besideHall} {
-		at := s
-		at.run += "-" + strings.Fields(phase)[0]
-		figures, err := h.phase(ctx, at, phase)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", phase, err)
-		}
-		out = append(out, figures)
-	}
-	return out, nil
+	return inPhases(ctx, s, []string{alone, besideHall}, h.phase)
 }
 
 // phase measures the rooms once.

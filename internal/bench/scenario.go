@@ -41,6 +41,22 @@ type site struct {
 	patience time.Duration
 }
 
+// inPhases measures one phase of a scenario after the other. No two have a channel in
+// common.
+func inPhases(ctx context.Context, s site, phases []string, measure func(ctx context.Context, s site, phase string) (Figures, error)) ([]Figures, error) {
+	out := make([]Figures, 0, len(phases))
+	for i, phase := range phases {
+		at := s
+		at.run = fmt.Sprintf("%s-%d", s.run, i)
+		figures, err := measure(ctx, at, phase)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", phase, err)
+		}
+		out = append(out, figures)
+	}
+	return out, nil
+}
+
 // hold checks conditions in order and makes an error of the first that fails.
 type condition struct {
 	ok  bool

@@ -148,12 +148,15 @@ func (c *Channel) flushLocked() {
 	}
 	clear(due)
 	c.delivery.Lock()
-	if cap(due) <= 2*len(due)+maxKeptAnswer { // as the channel needs it, and not as it once did
+	if cap(due) <= 2*len(due)+minKeptDue { // as the channel needs it, and not as it once did
 		c.spare = due[:0]
 	}
 	c.flushing = false
 	c.flushed.Broadcast()
 }
+
+// minKeptDue is for how many members the room of a flush is kept however few they are.
+const minKeptDue = 4
 
 // hold makes what happens in the channel wait for the release that follows.
 func (c *Channel) hold() {
