@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -159,7 +158,7 @@ func isFinal(err error) bool {
 	return errors.Is(err, unix.EBADF) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSOCK) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
-// maxAtOnce is how many are taken in before others have their turn.
+// maxAtOnce is how many are taken in before others have their turn: half a millisecond.
 const maxAtOnce = 64
 
 // takeAll takes in everybody who waits, and says how many these were.
@@ -176,7 +175,7 @@ func (f *front) takeAll(listener int) (n int, err error) {
 			n++
 			f.take(fd, from)
 			if n%maxAtOnce == 0 {
-				runtime.Gosched() // nobody would interrupt it, see package nonblock
+				f.server.poller.giveTurns()
 			}
 		}
 	}
@@ -230,6 +229,7 @@ type arrival struct {
 	conn  *polled
 	from  netip.AddrPort
 	head  []byte // of its request, as far as it was read
+	size  int    // of the request with which it waits for its turn; otherwise 0
 }
 
 // handOver is the connection for net/http, under another descriptor; the old one is
@@ -287,6 +287,9 @@ const headPatience = 10 * time.Second
 
 // arrive reads what a client asks for, and begins to serve it or gives it away.
 func (c *polled) arrive(a *arrival) step {
+	if a.size > 0 {
+		return c.called(a)
+	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	n, err := readNow(c.fd, (*buf)[:readSize])
@@ -308,19 +311,56 @@ func (c *polled) arrive(a *arrival) step {
 	switch size := headSize(head); {
 	case size == 0:
 		keep()
-	case size < 0 || !c.greet(a, head[:size]):
+		return c.behind(head)
+	case size < 0, !isForSocket(head):
 		keep()
-		c.giveAway(a)
-		return stepGone
-	case size < len(head) && !c.draining:
-		if c.handle(head[size:]) != nil {
-			return stepOver
-		}
+		return c.giveAway(a)
+	case !c.server.poller.pass():
+		keep()
+		c.wait(a, size)
+		return stepWaits
+	default:
+		return c.enter(a, head, size)
 	}
-	if n < readSize && !c.hangup.Load() {
+}
+
+// behind is the step that follows one in which so much was read. When that was all, what
+// comes from now on is another event.
+func (c *polled) behind(read []byte) step {
+	if len(read) < readSize && !c.hangup.Load() {
 		return stepDone
 	}
 	return stepMore
+}
+
+// wait has a client wait for its turn, however long that takes.
+func (c *polled) wait(a *arrival, size int) {
+	a.size = size
+	c.mu.Lock()
+	c.hasAsked = true
+	c.mu.Unlock()
+	c.server.poller.wait(c)
+}
+
+// called is the turn of who has waited.
+func (c *polled) called(a *arrival) step {
+	if c.hangup.Load() {
+		return stepOver // it has not waited
+	}
+	return c.enter(a, a.head, a.size)
+}
+
+// enter begins to serve who asks for a socket, or gives it away. head is what was read,
+// of which the first size bytes are its request.
+func (c *polled) enter(a *arrival, head []byte, size int) step {
+	if !c.greet(a, head[:size]) {
+		a.head = bytes.Clone(head)
+		return c.giveAway(a)
+	}
+	if size < len(head) && !c.draining && c.handle(head[size:]) != nil {
+		return stepOver
+	}
+	return c.behind(head)
 }
 
 // greet answers a request for a WebSocket, and begins to serve it. It is false, and
@@ -370,7 +410,7 @@ func (s *Server) consider(head []byte, from netip.AddrPort) (h *handshake, reply
 func (c *polled) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.arriving {
+	if c.arriving && !c.hasAsked {
 		c.hurryLocked()
 	}
 }
@@ -385,13 +425,13 @@ func (c *polled) hurryLocked() {
 func (c *polled) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.arriving {
+	if c.arriving && !c.hasAsked {
 		c.failLocked()
 	}
 }
 
 // giveAway ends the poller's part in a connection.
-func (c *polled) giveAway(a *arrival) {
+func (c *polled) giveAway(a *arrival) step {
 	c.server.poller.release(c)
 	c.mu.Lock()
 	c.arriving, c.closing, c.ended = false, true, true
@@ -402,4 +442,5 @@ func (c *polled) giveAway(a *arrival) {
 	c.server.forget(c)
 	c.server.wg.Done()
 	go a.front.give(a)
+	return stepGone
 }

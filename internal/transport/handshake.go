@@ -32,6 +32,16 @@ func headSize(head []byte) int {
 	return 0
 }
 
+// isForSocket says whether the path of a request, whose head is whole, is that of a socket.
+func isForSocket(head []byte) bool {
+	path := head[len("GET "):]
+	if end := bytes.IndexAny(path, " ?\r"); end >= 0 {
+		path = path[:end]
+	}
+	_, ok := socketAt(string(path))
+	return ok
+}
+
 // errOther says that a request is not for a socket, or not as plain as it is of
 // clients; net/http knows what to answer.
 var errOther = errors.New("another request")

@@ -30,9 +30,10 @@ type poller struct {
 
 	written atomic.Uint32 // writes of who writes to many, see rest
 
-	jobs    chan *polled // to those who wait for work
-	waiting atomic.Int32 // how many these are
-	staff   atomic.Int32 // how many there are, waiting or at work
+	admission admission
+	jobs      chan *polled // to those who wait for work
+	waiting   atomic.Int32 // how many these are
+	staff     atomic.Int32 // how many there are, waiting or at work
 
 	mu      sync.RWMutex // guards the following
 	sockets []*polled    // by descriptor
@@ -88,9 +89,13 @@ const turnEvery = 64
 // (nonblock), and while he can go on the scheduler does not look for what has come from
 // elsewhere. So he looks himself.
 func (p *poller) rest() {
-	if p.written.Add(1)%turnEvery != 0 {
-		return
+	if p.written.Add(1)%turnEvery == 0 {
+		p.giveTurns()
 	}
+}
+
+// giveTurns lets others go on, those included who have something to read by now.
+func (p *poller) giveTurns() {
 	p.queue.look(func(events *eventList, n int) { p.wakeAll(p.find(events, n, nil)) })
 	runtime.Gosched()
 }
@@ -159,6 +164,16 @@ func (p *poller) close() {
 // stacks, which a new one would have to grow: serving a frame goes deep.
 const maxSpare = 64
 
+// engage has somebody work for a socket: now, or when it is its turn. It may be called
+// with locks held.
+func (p *poller) engage(c *polled) {
+	if _, ok := c.user.(*arrival); ok {
+		p.listen(c)
+	} else {
+		p.employ(c)
+	}
+}
+
 // employ has somebody work for a socket, now. It may be called with locks held.
 func (p *poller) employ(c *polled) {
 	select {
@@ -223,6 +238,7 @@ type polled struct {
 
 	// Guarded by the socket's lock.
 	arriving      bool // it is no WebSocket yet; user is an *arrival
+	hasAsked      bool // to be one
 	watchesWrites bool
 	lingering     *time.Timer
 }
@@ -256,7 +272,7 @@ func (s *Server) servePolled(fd int, h *handshake, ticket limit.Ticket) {
 func (c *polled) begin() {
 	if !c.working.CompareAndSwap(busy, idle) { // there was something to do meanwhile
 		c.working.Store(busy)
-		c.server.poller.employ(c)
+		c.server.poller.engage(c)
 	}
 }
 
@@ -272,7 +288,7 @@ func (c *polled) wake() {
 	for {
 		switch {
 		case c.working.CompareAndSwap(idle, busy):
-			c.server.poller.employ(c)
+			c.server.poller.engage(c)
 			return
 		case c.working.CompareAndSwap(busy, again), c.working.Load() == again:
 			return
@@ -287,8 +303,8 @@ func (c *polled) work() {
 		case stepOver:
 			c.end()
 			return // and is busy for ever
-		case stepGone:
-			return // likewise
+		case stepGone, stepWaits:
+			return // likewise; or until it has its turn
 		case stepMore:
 			runtime.Gosched()
 		case stepDone:
@@ -304,10 +320,11 @@ func (c *polled) work() {
 type step uint8
 
 const (
-	stepDone step = iota // nothing is left to be done
-	stepMore             // there may be
-	stepOver             // the connection has ended
-	stepGone             // it is somebody else's
+	stepDone  step = iota // nothing is left to be done
+	stepMore              // there may be
+	stepOver              // the connection has ended
+	stepGone              // it is somebody else's
+	stepWaits             // for its turn, see admission
 )
 
 // step writes what waits, reads once, and handles that.
@@ -391,7 +408,7 @@ func (c *polled) Close(code int, reason string) {
 func (c *polled) keepAlive(now int64, ping bool) {
 	if !c.arrives() {
 		c.socket.keepAlive(now, ping)
-	} else if now-c.lastHeard() > headPatience.Milliseconds() {
+	} else if now-c.lastHeard() > headPatience.Milliseconds() { // which is nothing to who has asked
 		c.giveUp()
 	}
 }

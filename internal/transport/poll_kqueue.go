@@ -65,11 +65,13 @@ func (q *queue) each(handle func(events *eventList, n int)) error {
 	}
 }
 
-// look hands over what is there now.
+// look hands over what is there now, n events at a time: whose come last may be whom
+// others wait for.
 func (q *queue) look(handle func(events *eventList, n int)) {
 	events := lists.Get().(*eventList)
 	defer lists.Put(events)
-	if n := q.fetch(events); n > 0 {
+	for n := len(events); n == len(events); {
+		n = q.fetch(events)
 		handle(events, n)
 	}
 }

@@ -53,12 +53,15 @@ func (q *queue) each(handle func(events *eventList, n int)) error {
 	})
 }
 
-// look hands over what is there now.
+// look hands over what is there now, n events at a time: whose come last may be whom
+// others wait for.
 func (q *queue) look(handle func(events *eventList, n int)) {
 	l := looked.Get().(*look)
 	defer looked.Put(l)
-	err := q.raw.Control(l.fetch)
-	if err == nil && l.n > 0 { // of a queue that is closed nothing is fetched
+	for l.n = len(l.events); l.n == len(l.events); {
+		if q.raw.Control(l.fetch) != nil {
+			return // the queue is closed
+		}
 		handle(&l.events, l.n)
 	}
 }
