@@ -82,7 +82,7 @@ func (p *poller) admitLocked() {
 // admitInTurns lets others have their turns until nobody waits.
 func (p *poller) admitInTurns() {
 	for {
-		p.giveTurns()
+		p.giveTurn()
 		arrivals, sockets := p.admission.turn()
 		if len(arrivals)+len(sockets) == 0 {
 			return

@@ -114,7 +114,7 @@ func TestAdmission(t *testing.T) {
 				c.giveUp() // as a timer does that was set before it asked
 			}
 		}
-		e.clock.Store(int64(headPatience + time.Second))
+		e.turn(headPatience + 2*time.Second)
 		if _, err := silent.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("got %v; want the end of who has not asked", err)
 		}

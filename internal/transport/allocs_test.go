@@ -35,3 +35,37 @@ func TestDeliveryAllocations(t *testing.T) {
 		}
 	}
 }
+
+func TestLookingAllocations(t *testing.T) {
+	now := time.Unix(1_764_000_000, 0)
+	s := stillServer(func() time.Time { return now })
+	t.Run("at a socket, whether something is due or not", func(t *testing.T) {
+		writes := 0
+		for range 100 {
+			c := new(socket)
+			c.init(answering{socket: c, writes: &writes}, s.terms)
+			s.add(c, nobody{})
+		}
+		if got := testing.AllocsPerRun(2000, func() { now = now.Add(tick); s.lookAtDue() }); got != 0 {
+			t.Errorf("%v allocations", got)
+		}
+		if writes < 400 {
+			t.Errorf("only %d pings", writes)
+		}
+	})
+	t.Run("[W4] at lanes, of which the one that is due first counts", func(t *testing.T) {
+		l := &lanes{server: s, open: make(map[uint32]*lane)}
+		for n := range uint32(3) {
+			l.open[n] = &lane{lanes: l, number: n}
+			l.open[n].heard.Store(now.UnixMilli() + int64(n))
+		}
+		var next int64
+		at := now.UnixMilli() + 179_000
+		if got := testing.AllocsPerRun(10, func() { next = l.closeIdle(at) }); got != 0 {
+			t.Errorf("%v allocations", got)
+		}
+		if next != now.UnixMilli()+180_000 {
+			t.Errorf("the next is due %d ms later", next-at)
+		}
+	})
+}

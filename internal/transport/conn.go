@@ -70,9 +70,9 @@ func (l *connLink) drainLater(s *socket) {
 	l.flusher.Go(func() { l.flush(s) })
 }
 
-// flush empties the backlog, waiting for the socket as long as it takes; the sweep cuts
-// sockets that take nothing. It writes in pieces, so that the sweep sees progress on a
-// slow link.
+// flush empties the backlog, waiting for the socket as long as it takes; one that takes
+// nothing has a deadline (Options.StalledAfter). It writes in pieces, so that progress
+// shows on a slow link.
 func (l *connLink) flush(s *socket) {
 	room := buffers.Get().(*[]byte)
 	defer giveBack(room)

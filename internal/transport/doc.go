@@ -67,9 +67,14 @@
 //
 // # Deadlines
 //
-// One sweep looks at all connections every few seconds: it pings the silent, closes the
-// idle, lanes among them, and cuts those that accept nothing any more, or have not
-// asked for anything ten seconds after they came. There is no timer per connection.
+// A silent client is pinged, an idle one closed, lanes among them; who accepts nothing any
+// more is cut, and who has not asked for anything ten seconds after it came. There is no
+// timer per connection, and no walk over all: a timing wheel says whom to look at, and each
+// look says when the next has to be (ADR 0030). Whoever is heard of only notes when. A
+// deadline is met within a tenth of a second. Reminders (pings, the comments of streams,
+// the end of who asks for nothing) come up to a tenth later than they might, each
+// connection's at a time of its own, so that those who came together are not all written
+// to at once.
 //
 // # Concurrency
 //

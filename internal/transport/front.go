@@ -175,7 +175,7 @@ func (f *front) takeAll(listener int) (n int, err error) {
 			n++
 			f.take(fd, from)
 			if n%maxAtOnce == 0 {
-				f.server.poller.giveTurns()
+				f.server.poller.giveTurn()
 			}
 		}
 	}
@@ -281,9 +281,6 @@ func (g *given) SyscallConn() (syscall.RawConn, error) {
 
 // RemoteAddr implements net.Conn.
 func (g *given) RemoteAddr() net.Addr { return g.from }
-
-// headPatience is how long a request may take to arrive.
-const headPatience = 10 * time.Second
 
 // arrive reads what a client asks for, and begins to serve it or gives it away.
 func (c *polled) arrive(a *arrival) step {

@@ -112,9 +112,9 @@ func TestFront(t *testing.T) {
 			conn := e.tcp(t)
 			says(t, conn, said)
 			eventually(t, "it to be let in", func() bool { return len(e.server.snapshot(nil)) == 1 })
-			e.clock.Store(int64(9 * time.Second))
-			other := e.dial(t) // is swept as well, behind it
-			e.clock.Store(int64(11 * time.Second))
+			e.turn(9 * time.Second)
+			other := e.dial(t) // has come later
+			e.turn(12 * time.Second)
 			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 				t.Errorf("got %v; want the end", err)
 			}

@@ -226,14 +226,25 @@ func (l *lanes) Pause() time.Duration {
 // heartbeats of its page, whose timers run once a minute while it is hidden.
 const laneIdleTimes = 3
 
-// sweep closes lanes on which nothing arrives: the tab has gone, and the one that
-// holds the socket does not know it (W4).
-func (l *lanes) sweep(now int64) {
-	for _, n := range l.all() {
-		if now-n.heard.Load() > laneIdleTimes*l.server.opts.IdleAfter.Milliseconds() {
-			n.Close(protocol.CloseIdle, "idle: nothing arrived for three minutes")
+// closeIdle closes lanes on which nothing arrives: the tab has gone, and the one that
+// holds the socket does not know it (W4). It says when (Unix ms) that may be so next.
+func (l *lanes) closeIdle(now int64) (next int64) {
+	patience := laneIdleTimes * l.server.opts.IdleAfter.Milliseconds()
+	next = now + patience
+	var idle []*lane
+	l.mu.Lock()
+	for _, n := range l.open {
+		if at := n.heard.Load() + patience; at > now {
+			next = min(next, at)
+		} else {
+			idle = append(idle, n)
 		}
 	}
+	l.mu.Unlock()
+	for _, n := range idle {
+		n.Close(protocol.CloseIdle, "idle: nothing arrived for three minutes")
+	}
+	return next
 }
 
 // Announce implements user: to all at once, because any may wait for the engine.

@@ -117,11 +117,11 @@ func TestLanes(t *testing.T) {
 		p.send(t, "2+ada", "2"+heartbeat(1))
 		p.hears(t, "2"+answer(1))
 		for minute := 1; minute <= 3; minute++ {
-			e.clock.Store(int64(minute) * int64(59*time.Second))
+			e.turn(time.Duration(minute) * 59 * time.Second)
 			p.send(t, "1"+heartbeat(minute))
 			p.hears(t, "1"+answer(minute))
 		}
-		e.clock.Store(int64(181 * time.Second))
+		e.turn(181 * time.Second)
 		p.hears(t, "2-4201 idle: nothing arrived for three minutes")
 		p.send(t, "1"+heartbeat(4))
 		p.hears(t, "1"+answer(4))

@@ -65,8 +65,8 @@ func (p *poller) run() {
 }
 
 // wakeAll has somebody work for each. When one had to be hired although there are
-// many, most of these have only not had their turn yet: a thousand answer the pings of
-// one sweep. Given it they are soon done, and the next need no goroutines with stacks
+// many, most of these have only not had their turn yet: a thousand answer a
+// broadcast. Given it they are soon done, and the next need no goroutines with stacks
 // of their own. It is not given more than once for as many sockets, since others who
 // compute have a turn then too.
 func (p *poller) wakeAll(ready []*polled) {
@@ -85,18 +85,20 @@ func (p *poller) wakeAll(ready []*polled) {
 // millisecond.
 const turnEvery = 64
 
-// rest is called behind each write of who writes to many. Nobody would interrupt him
-// (nonblock), and while he can go on the scheduler does not look for what has come from
-// elsewhere. So he looks himself.
+// rest is called behind each write of who writes to many.
 func (p *poller) rest() {
 	if p.written.Add(1)%turnEvery == 0 {
-		p.giveTurns()
+		p.giveTurn()
 	}
 }
 
-// giveTurns lets others go on, those included who have something to read by now.
-func (p *poller) giveTurns() {
-	p.queue.look(func(events *eventList, n int) { p.wakeAll(p.find(events, n, nil)) })
+// giveTurn gives others their turn. Nobody would interrupt who writes to many (nonblock),
+// and while he can go on the scheduler does not look for what has come from elsewhere. So
+// he looks himself. Without a poller there is nothing to look for.
+func (p *poller) giveTurn() {
+	if p != nil {
+		p.queue.look(func(events *eventList, n int) { p.wakeAll(p.find(events, n, nil)) })
+	}
 	runtime.Gosched()
 }
 
@@ -404,12 +406,20 @@ func (c *polled) Close(code int, reason string) {
 	c.flushLocked()
 }
 
+// silence implements conn.
+func (c *polled) silence() (since, patience int64) {
+	if c.arrives() {
+		return c.lastHeard(), headPatience.Milliseconds()
+	}
+	return c.socket.silence()
+}
+
 // keepAlive implements conn.
-func (c *polled) keepAlive(now int64, ping bool) {
-	if !c.arrives() {
-		c.socket.keepAlive(now, ping)
-	} else if now-c.lastHeard() > headPatience.Milliseconds() { // which is nothing to who has asked
+func (c *polled) keepAlive(now int64) {
+	if c.arrives() {
 		c.giveUp()
+	} else {
+		c.socket.keepAlive(now)
 	}
 }
 

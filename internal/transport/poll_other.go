@@ -4,6 +4,7 @@ package transport
 
 import (
 	"net"
+	"runtime"
 
 	"github.com/chorale-rt/chorale/internal/limit"
 )
@@ -14,6 +15,8 @@ type poller struct{}
 func (s *Server) openPoller() *poller { return nil }
 
 func (p *poller) close() {}
+
+func (p *poller) giveTurn() { runtime.Gosched() }
 
 // Front is l: net/http takes all connections in.
 func (s *Server) Front(l net.Listener) net.Listener { return l }

@@ -66,6 +66,40 @@ func TestPolling(t *testing.T) {
 			t.Errorf("heard after %d writes", rests)
 		}
 	})
+	t.Run("who looks at the deadlines of many does so, too", func(t *testing.T) {
+		e := newEndpoint(t, Options{})
+		client, conn := connected(t)
+		heard := newRecord()
+		e.server.pollForTest(t, conn, heard)
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+		const many = 100 * atATime
+		pinged, before := make(chan struct{}, many), 0
+		for range many {
+			c := &made{server: e.server, patience: 40 * time.Second}
+			c.heard.Store(e.server.nowMs())
+			c.onKept = func() {
+				if before == 0 {
+					if _, err := client.Write(clientFrame(true, 1, "x")); err != nil {
+						t.Error(err)
+					}
+				}
+				if heard.count() == 0 {
+					before++
+				}
+				pinged <- struct{}{}
+			}
+			c.enter()
+			defer c.end("left")
+		}
+		e.turn(59 * time.Second)
+		for range many {
+			<-pinged
+		}
+		if before > 4*atATime {
+			t.Errorf("heard after %d were pinged", before)
+		}
+		_ = client.Close()
+	})
 	t.Run("a receiver that waits keeps no other socket waiting", func(t *testing.T) {
 		server := newEndpoint(t, Options{}).server
 		held, release := stuck{make(chan struct{}, 1)}, make(chan struct{})

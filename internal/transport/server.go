@@ -34,12 +34,10 @@ type Options struct {
 	// PingEvery is after what silence of its client a socket is pinged. 0 means 40 s:
 	// later than any client of this wire beats (phoenix every 30 s), so that only those
 	// are asked who would not have said anything, and early enough for an answer
-	// before IdleAfter.
+	// before IdleAfter. Each is pinged up to a tenth later, so that not all are at once.
 	PingEvery time.Duration
 	// StalledAfter cuts a socket that takes no byte of what waits for it. 0 means 30 s.
 	StalledAfter time.Duration
-	// SweepEvery is how often deadlines are looked at. 0 means 5 s.
-	SweepEvery time.Duration
 	// Goroutines reads each socket in a goroutine of its own, also where many
 	// could be polled by one (Linux and macOS).
 	Goroutines bool
@@ -58,7 +56,6 @@ func (o Options) withDefaults() Options {
 	set(&o.IdleAfter, 60*time.Second)
 	set(&o.PingEvery, 40*time.Second)
 	set(&o.StalledAfter, 30*time.Second)
-	set(&o.SweepEvery, 5*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -78,25 +75,31 @@ type Server struct {
 	streams streams
 	poller  *poller // nil when each socket has a goroutine that reads it
 
-	mu     sync.Mutex // guards the following
+	begin  time.Time     // when it was made
+	roused chan struct{} // one token: deadlines are to be looked at now
+
+	mu     sync.Mutex // guards the following, and is never held while a conn is called
 	open   int        // connections that were let in, those included whose handshake is being answered
-	conns  map[conn]user
+	conns  conns
+	alarm  int64 // ms since begin of when deadlines are looked at next
 	closed bool
 	drain  time.Duration // of Shutdown, when closed
 }
 
-// NewServer returns a server whose deadlines are being swept.
+// NewServer returns a server whose deadlines are being looked at.
 func NewServer(o Options) *Server {
-	s := &Server{opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}), conns: make(map[conn]user)}
-	s.terms = &terms{maxQueue: s.opts.QueueBytes, maxFrame: s.limits.Settings().FrameBytes, now: o.Deps.Now}
+	s := &Server{
+		opts: o.withDefaults(), limits: o.Deps.Limiter(), done: make(chan struct{}),
+		begin: o.Deps.Now(), roused: make(chan struct{}, 1), conns: newConns(),
+	}
+	s.terms = &terms{maxQueue: s.opts.QueueBytes, maxFrame: s.limits.Settings().FrameBytes, pingEvery: s.opts.PingEvery, now: o.Deps.Now}
 	shared := *s.terms
 	shared.maxFrame += protocol.LaneHeadroom // what is within is bounded where it is known
 	s.shared = &shared
 	if !s.opts.Goroutines {
 		s.poller = s.openPoller()
 	}
-	begin := s.nowMs()
-	s.wg.Go(func() { s.sweepLoop(begin) })
+	s.wg.Go(s.keepDeadlines)
 	return s
 }
 
@@ -200,34 +203,12 @@ func (s *Server) enter() {
 // leave counts a connection out, c being nil when it did not come to one.
 func (s *Server) leave(c conn, ticket limit.Ticket) {
 	s.limits.Disconnect(ticket)
+	if c != nil {
+		s.forget(c)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
 	s.open--
-}
-
-// add makes a connection known to the sweep and to Shutdown; false when that has
-// begun. Whoever it is true for has to call wg.Done behind leave.
-func (s *Server) add(c conn, u user) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.conns[c] = u
-	s.wg.Add(1)
-	return true
-}
-
-// assign is add for a connection that was added before it was known for whom.
-func (s *Server) assign(c conn, u user) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.conns[c] = u
-	return true
 }
 
 // farewell is the reason for which Shutdown closes, and those who come too late are
@@ -236,13 +217,6 @@ func (s *Server) farewell() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fmt.Sprintf("the server restarts drainMs=%d", s.drain.Milliseconds())
-}
-
-// forget takes a connection back that was not counted in.
-func (s *Server) forget(c conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
 }
 
 // serve reads a socket until it ends.

@@ -42,6 +42,7 @@ type socket struct {
 	terms *terms
 
 	lastRead atomic.Int64 // Unix ms of the newest byte from the client
+	seat
 
 	mu      sync.Mutex // guards the following
 	backlog *backlog   // nil when the kernel has taken everything
@@ -49,14 +50,15 @@ type socket struct {
 	retry   bool       // the kernel took more while somebody was writing
 	closing bool       // a close frame was sent or queued: nothing may follow
 	ended   bool       // the link is not there any more
-	cause   int        // the code it was closed with
+	cause   uint16     // the code it was closed with
 }
 
 // terms are what all sockets of a server have in common.
 type terms struct {
-	maxQueue int              // bytes that may wait for one socket
-	maxFrame int              // bytes of a message
-	now      func() time.Time // of the sweep that looks at progress
+	maxQueue  int              // bytes that may wait for one socket
+	maxFrame  int              // bytes of a message
+	pingEvery time.Duration    // of silence
+	now       func() time.Time // of the deadlines, one of which is for progress
 }
 
 func (s *socket) init(l link, t *terms) {
@@ -287,7 +289,7 @@ func (s *socket) closeLocked(code int, reason string) {
 	if s.closing {
 		return
 	}
-	s.closing, s.cause = true, code
+	s.closing, s.cause = true, uint16(code)
 	b := s.backlogLocked()
 	if code == protocol.CloseSlowConsumer {
 		b.cutShort() // it would not read it in time anyway
@@ -304,7 +306,10 @@ const lingerFor = 2 * time.Second
 
 // control sends a control frame that the transport itself has to send.
 func (s *socket) control(op ws.OpCode, payload []byte) {
-	frame := protocol.Framed(controlWire(op, payload))
+	s.sendControl(op, protocol.Framed(controlWire(op, payload)))
+}
+
+func (s *socket) sendControl(op ws.OpCode, frame protocol.Message) {
 	s.mu.Lock()
 	// A ping of ours says nothing that a full queue does not; a client whose pings are
 	// not to be answered in vain is one that does not read.
@@ -316,10 +321,17 @@ func (s *socket) control(op ws.OpCode, payload []byte) {
 
 func (s *socket) lastHeard() int64 { return s.lastRead.Load() }
 
-// keepAlive pings.
-func (s *socket) keepAlive(_ int64, ping bool) {
-	if ping {
-		s.control(ws.OpPing, nil)
+func (s *socket) silence() (since, patience int64) {
+	return s.lastRead.Load(), s.terms.pingEvery.Milliseconds()
+}
+
+// pingFrame has no payload, so that all share it.
+var pingFrame = protocol.Framed(controlWire(ws.OpPing, nil))
+
+// keepAlive pings, unless something has been heard meanwhile.
+func (s *socket) keepAlive(now int64) {
+	if now-s.lastRead.Load() >= s.terms.pingEvery.Milliseconds() {
+		s.sendControl(ws.OpPing, pingFrame)
 	}
 }
 

@@ -32,6 +32,7 @@ type stream struct {
 	heard    atomic.Int64 // Unix ms of the newest frame from the client
 	wrote    atomic.Int64 // Unix ms since when the newest bytes are written
 	progress atomic.Int64 // the same, or when something began to wait
+	seat
 
 	mu      sync.Mutex // guards the following
 	control *http.ResponseController
@@ -125,7 +126,7 @@ func (st *stream) dropLocked() { st.queue, st.queued = nil, st.taken }
 // stream's any more.
 func (st *stream) deadlineLocked(at time.Time) {
 	if st.control != nil {
-		_ = st.control.SetWriteDeadline(at) // without one, the sweep's patience with the whole connection counts
+		_ = st.control.SetWriteDeadline(at) // without one, the patience with the whole connection counts
 	}
 }
 
@@ -159,9 +160,13 @@ func (st *stream) stalled() int64 {
 // on which nothing came for 20 or 30 s.
 const commentAfter = 15 * time.Second
 
-// keepAlive writes a comment when the stream has been silent for long. The
-// socket's pings have a schedule of their own.
-func (st *stream) keepAlive(now int64, _ bool) {
+// silence is the server's: what the client sends takes another way than its responses.
+func (st *stream) silence() (since, patience int64) {
+	return st.wrote.Load(), commentAfter.Milliseconds()
+}
+
+// keepAlive writes a comment, unless something has been written meanwhile.
+func (st *stream) keepAlive(now int64) {
 	if now-st.wrote.Load() < commentAfter.Milliseconds() {
 		return
 	}

@@ -177,7 +177,7 @@ func TestStream(t *testing.T) {
 			}
 		}
 		read("\n\n")
-		e.clock.Store(int64(15 * time.Second))
+		e.turn(17 * time.Second)
 		read("\n\n:\n\n")
 	})
 	t.Run("it works over HTTP/2, one connection for both ways", func(t *testing.T) {

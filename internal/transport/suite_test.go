@@ -303,9 +303,9 @@ func suiteSlow(t *testing.T, w way) {
 		c := e.only(t)
 		c.Send(burst...)
 		eventually(t, "the client's buffers to fill", func() bool { return c.stalled() != 0 })
-		e.clock.Store(int64(31 * time.Second))
+		e.turn(31 * time.Second)
 		eventually(t, "the connection to be cut", func() bool {
-			e.clock.Add(int64(time.Second)) // it may have taken something after the clock was set
+			e.turn(e.now() + time.Second) // it may have taken something after the clock was set
 			return e.server.Conns() == 0
 		})
 	})
@@ -339,17 +339,17 @@ func suiteEnds(t *testing.T, w way) {
 		e := w.endpoint(t, Options{})
 		p := w.dial(t, e, "")
 		e.only(t)
-		e.clock.Store(int64(50 * time.Second))
+		e.turn(50 * time.Second)
 		p.send(t, heartbeat(1))
 		if got := p.next(t); got.data != answer(1) {
 			t.Fatalf("got %+v", got)
 		}
-		e.clock.Store(int64(109 * time.Second))
+		e.turn(109 * time.Second)
 		p.send(t, heartbeat(2))
 		if got := p.next(t); got.data != answer(2) {
 			t.Fatalf("got %+v", got)
 		}
-		e.clock.Store(int64(170 * time.Second))
+		e.turn(170 * time.Second)
 		if got := closed(t, p); got.code != protocol.CloseIdle {
 			t.Errorf("closed with %+v", got)
 		}
