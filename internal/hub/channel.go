@@ -33,7 +33,7 @@ type Channel struct {
 
 	due      []Sink    // were handed something and are not flushed; each once
 	spare    []Sink    // room for the next due
-	turn     uint32    // how often due was taken, from 1 on; see Member.turn
+	turn     uint64    // how often due was taken, from 1 on; see Member.turn
 	flushing bool      // somebody flushes what was due before
 	flushed  sync.Cond // of delivery: nobody does any more
 }
@@ -108,8 +108,8 @@ func (c *Channel) Deliver(events []engine.Event) {
 
 // Flush implements engine.Sink: what members were handed is written. Nothing is locked
 // meanwhile, so that others' messages are handed over, and go into the writes that are
-// still to be made. One caller flushes at a time, for all; the others wait until
-// theirs is in somebody's hands. So who pushes more than can be written is slowed
+// still to be made. One caller flushes at a time, for all, with others to help him when
+// these are many; the others wait until theirs is in somebody's hands. So who pushes more than can be written is slowed
 // down, and the more of them there are, the more goes into one write.
 func (c *Channel) Flush() {
 	c.delivery.Lock()
@@ -129,6 +129,13 @@ func (c *Channel) flushHeld() {
 	c.flushLocked()
 }
 
+// dueNow is how many members are to be flushed.
+func (c *Channel) dueNow() int {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	return len(c.due)
+}
+
 // flushLocked unlocks delivery in between.
 func (c *Channel) flushLocked() {
 	turn := c.turn
@@ -143,9 +150,7 @@ func (c *Channel) flushLocked() {
 	c.turn++
 	c.flushing = true
 	c.delivery.Unlock()
-	for _, sink := range due {
-		sink.Flush()
-	}
+	flushAll(due)
 	clear(due)
 	c.delivery.Lock()
 	if cap(due) <= 2*len(due)+minKeptDue { // as the channel needs it, and not as it once did

@@ -15,7 +15,8 @@
 // direct. So there is no hole and no duplicate between the two (R3, J1).
 //
 // Members are handed frames in two steps: they are queued under the locks that keep the
-// order, and written, by Flush, when nothing is locked any more (ADR 0027).
+// order, and written, by Flush, when nothing is locked any more (ADR 0027); by several
+// goroutines when they are many (ADR 0031).
 //
 // # Back-pressure
 //

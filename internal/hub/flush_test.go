@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -52,4 +54,78 @@ func TestAHolderDoesNotWaitForAFlush(t *testing.T) {
 		c.Deliver([]engine.Event{{Entry: &engine.Entry{Kind: engine.KindMessage, Data: []byte("{}")}}})
 		c.Flush() // by the engine, for the write within the hold; it would wait for ever
 	})
+}
+
+// meeting is a sink whose flush ends when that of another is going on as well.
+type meeting struct {
+	idle
+	here, there chan struct{}
+}
+
+func (m meeting) Flush() {
+	close(m.here)
+	<-m.there
+}
+
+// counted counts how often it is flushed.
+type counted struct {
+	idle
+	times *int
+}
+
+func (c counted) Flush() { *c.times++ }
+
+func TestManySinksAreFlushedByAsManyAsCanRunAtOnce(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	t.Run("so that the last need not wait for the first", func(t *testing.T) {
+		first, last := make(chan struct{}), make(chan struct{})
+		sinks := slices.Repeat([]Sink{idle{}}, 2*share)
+		sinks[0], sinks[len(sinks)-1] = meeting{here: first, there: last}, meeting{here: last, there: first}
+		flushAll(sinks)
+	})
+	t.Run("each once, however many they are", func(t *testing.T) {
+		for _, n := range []int{0, 1, share, 2*share - 1, 2 * share, 5*share + 1} {
+			times := make([]int, n)
+			sinks := make([]Sink, n)
+			for i := range sinks {
+				sinks[i] = counted{times: &times[i]}
+			}
+			flushAll(sinks)
+			for i, got := range times {
+				if got != 1 {
+					t.Fatalf("of %d sinks number %d was flushed %d times", n, i, got)
+				}
+			}
+		}
+	})
+	t.Run("who comes to help when all is done leaves the sinks alone, which are another message's by then", func(t *testing.T) {
+		f := &flush{sinks: slices.Repeat([]Sink{idle{}}, share)}
+		f.left.Add(1)
+		f.take()
+		f.left.Wait()
+		clear(f.sinks)
+		f.take()
+	})
+}
+
+// noting is a sink that notes who is flushed.
+type noting struct {
+	idle
+	name  string
+	order *[]string
+}
+
+func (n noting) Flush() { *n.order = append(*n.order, n.name) }
+
+func TestARoomIsFlushedBeforeAHall(t *testing.T) {
+	var order []string
+	member := func(name string, sinks int) *Member {
+		c := newChannel(nil, protocol.Channel{Name: name})
+		c.due = slices.Repeat([]Sink{noting{name: name, order: &order}}, sinks)
+		return &Member{channel: c}
+	}
+	Flush(member("hall", 3), member("room", 1), member("nobody", 0), member("floor", 2))
+	if want := []string{"room", "floor", "floor", "hall", "hall", "hall"}; !slices.Equal(order, want) {
+		t.Errorf("flushed %v, want %v", order, want)
+	}
 }

@@ -38,7 +38,7 @@ type batch struct {
 	frames  []frame
 	scratch []protocol.Message    // for what one member gets of them
 	all     [2][]protocol.Message // by version: all of several, for those who get them; made for the first
-	turn    uint32                // the channel's
+	turn    uint64                // the channel's
 }
 
 // shared is a list of what one member gets that nobody changes any more: the one that

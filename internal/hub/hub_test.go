@@ -328,7 +328,7 @@ func TestFlush(t *testing.T) {
 			say(t, eng, "x")
 			say(t, eng, "y")
 			m.Release()
-			m.Flush()
+			hub.Flush(m)
 		}
 		if len(keep.lists) != 2 || fmt.Sprint(keep.copies) != fmt.Sprint(keep.lists) {
 			t.Errorf("%d lists, changed since", len(keep.lists))
@@ -360,7 +360,7 @@ func TestHold(t *testing.T) {
 			t.Errorf("handed over during the hold: %v", got)
 		}
 		m.Release()
-		m.Flush()
+		hub.Flush(m)
 		say(t, eng, "x")
 		if got := fmt.Sprint(s.offsets(t)); got != "[1 2 3 4]" {
 			t.Error(got)
@@ -401,12 +401,12 @@ func TestHold(t *testing.T) {
 		m.Hold()
 		say(t, eng, "x")
 		m.Release()
-		m.Flush()
+		hub.Flush(m)
 		if got := fmt.Sprint(s.offsets(t)); got != "[1]" {
 			t.Error(got)
 		}
 		m.Release()
-		m.Flush()
+		hub.Flush(m)
 		m.Leave()
 	})
 }

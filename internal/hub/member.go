@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -22,7 +24,7 @@ type Member struct {
 	answering  bool               // see Expect
 	unanswered []protocol.Message // what its own write did, and what came behind that
 	catchUp    *catchUp           // nil after GoLive
-	turn       uint32             // the channel's when its sink was last due to be flushed
+	turn       uint64             // the channel's when its sink was last due to be flushed
 	seen       *Seen              // after GoLive: what may still be delivered of the past; nil once all of it has been
 }
 
@@ -227,8 +229,16 @@ func (m *Member) Hold() { m.channel.hold() }
 // for the writing of the first.
 func (m *Member) Release() { m.channel.release() }
 
-// Flush writes what the channel's members were handed.
-func (m *Member) Flush() { m.channel.flushHeld() }
+// Flush writes what the members' channels were handed: a room before a hall, which would
+// keep it waiting for thousands of writes. The order of members may be another then.
+func Flush(members ...*Member) {
+	if len(members) > 1 {
+		slices.SortFunc(members, func(a, b *Member) int { return cmp.Compare(a.channel.dueNow(), b.channel.dueNow()) })
+	}
+	for _, m := range members {
+		m.channel.flushHeld()
+	}
+}
 
 // Expect makes what the member's next write does wait for the answer to that
 // write, for this member alone: both are known at the same moment, and one write to

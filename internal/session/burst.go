@@ -102,10 +102,8 @@ func (s *Session) settle() {
 	for _, m := range b.held {
 		m.Release()
 	}
-	for i, m := range b.held {
-		m.Flush()
-		b.held[i] = nil
-	}
+	hub.Flush(b.held...)
+	clear(b.held)
 	b.held = b.held[:0]
 	if len(b.replies) > 0 {
 		s.conn.Send(b.replies...)

@@ -15,7 +15,7 @@ import (
 )
 
 // pollForTest serves a conn as a polled socket whose frames go to a receiver.
-func (s *Server) pollForTest(t *testing.T, conn net.Conn, to Receiver) *socket {
+func (s *Server) pollForTest(t testing.TB, conn net.Conn, to Receiver) *socket {
 	t.Helper()
 	fd, ok := detach(conn)
 	if !ok {

@@ -41,7 +41,7 @@ type endpoint struct {
 	web    string       // of the server, without a path
 }
 
-func newEndpoint(t *testing.T, o Options) *endpoint {
+func newEndpoint(t testing.TB, o Options) *endpoint {
 	t.Helper()
 	return newEndpointWith(t, o, limit.Unlimited())
 }
@@ -51,7 +51,7 @@ func newLimitedEndpoint(t *testing.T, s limit.Settings) *endpoint {
 	return newEndpointWith(t, Options{}, s)
 }
 
-func newEndpointWith(t *testing.T, o Options, s limit.Settings) *endpoint {
+func newEndpointWith(t testing.TB, o Options, s limit.Settings) *endpoint {
 	t.Helper()
 	return newEndpointOver(t, fronted, o, s)
 }
@@ -74,7 +74,7 @@ func overTLS(_ *Server, h http.Handler) *httptest.Server { return httptest.NewTL
 
 // newEndpointOver is newEndpointWith behind a server that start starts. Of o.Deps what
 // is not there is added.
-func newEndpointOver(t *testing.T, start starter, o Options, s limit.Settings) *endpoint {
+func newEndpointOver(t testing.TB, start starter, o Options, s limit.Settings) *endpoint {
 	t.Helper()
 	e := &endpoint{}
 	begin := time.Unix(1_764_000_000, 0)

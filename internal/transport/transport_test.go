@@ -94,7 +94,7 @@ func newPolledPair(t *testing.T, maxQueue int) *pair {
 }
 
 // connected returns the two ends of a TCP connection.
-func connected(t *testing.T) (client, conn net.Conn) {
+func connected(t testing.TB) (client, conn net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
