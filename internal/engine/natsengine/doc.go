@@ -30,7 +30,8 @@
 // listens to those of the channels it has loaded: one subscription for a channel,
 // however many watch. A message that continues what the node has is applied and
 // delivered; own ones as soon as they are acknowledged. Else the node reads what is
-// missing from the stream. Such live messages may get lost, the last one of a
+// missing from the stream, and applies what one request reads before it reads on.
+// Such live messages may get lost, the last one of a
 // channel without a trace, so there are four ways to notice: a quiet channel is
 // compared with the leader after a second and then ever more seldom, who wrote
 // last tells with its next sign of life where the log ends, who is not sure

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/chorale-rt/chorale/internal/engine"
 )
 
 // pauseAfter is how long to wait after that many attempts: little at first, for
@@ -28,13 +30,23 @@ func (e *Engine) pauseIn(ctx context.Context, d time.Duration) bool {
 
 // catchUp applies everything that the leader has of a channel's log at this
 // moment and delivers it. When the log has less than was applied, it has lost
-// something and goes on under another epoch.
+// something and goes on under another epoch. Whatever was applied before an error
+// stays.
 func (e *Engine) catchUp(ctx context.Context, c *channel) error {
-	s := c.shard
+	r := reading{engine: e, channel: c}
+	return r.catchUp(ctx)
+}
+
+// reading is one attempt to catch up. One goroutine has it.
+type reading struct {
+	engine  *Engine
+	channel *channel
+}
+
+func (r *reading) catchUp(ctx context.Context) error {
+	e, c := r.engine, r.channel
 	for range readTries {
-		s.mu.Lock()
-		before := c.seq
-		s.mu.Unlock()
+		before, _ := r.at()
 		end, err := e.store.end(ctx, c.part, c.escaped)
 		switch {
 		case errors.Is(err, errNoStream):
@@ -46,7 +58,7 @@ func (e *Engine) catchUp(ctx context.Context, c *channel) error {
 		case err != nil:
 			return err
 		}
-		done, err := e.readUpTo(ctx, c, before, end)
+		done, err := r.upTo(ctx, end)
 		if done || err != nil {
 			return err
 		}
@@ -54,35 +66,74 @@ func (e *Engine) catchUp(ctx context.Context, c *channel) error {
 	return errHole
 }
 
-// readUpTo applies the messages behind one place up to that of end. It says
-// false when it has to be tried again.
-func (e *Engine) readUpTo(ctx context.Context, c *channel, behind uint64, end stored) (bool, error) {
-	list, err := e.store.between(ctx, c.part, c.escaped, behind+1, end)
-	if errors.Is(err, errGone) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	s := c.shard
-	for i := range list {
-		m, err := e.decode(ctx, c, &list[i])
+// at is the place up to which messages are applied, and whether anybody may still
+// want those behind it.
+func (r *reading) at() (seq uint64, wanted bool) {
+	c := r.channel
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	return c.seq, !c.shard.closed || c.pumping
+}
+
+// upTo applies what is missing up to end, the newest message. It reads as much as
+// one request does and applies that before it reads on, because what is missing may
+// be more than there is room for. It says false when it has to be tried again.
+func (r *reading) upTo(ctx context.Context, end stored) (bool, error) {
+	e, c := r.engine, r.channel
+	for {
+		at, wanted := r.at()
+		switch {
+		case at >= end.seq:
+			return true, nil
+		case !wanted:
+			return false, engine.ErrClosed
+		case ctx.Err() != nil:
+			return false, ctx.Err()
+		}
+		list, err := e.store.step(ctx, c.part, c.escaped, at+1, end)
 		if errors.Is(err, errGone) {
-			return e.reload(ctx, c)
+			return false, nil
 		}
 		if err != nil {
 			return false, err
 		}
-		s.mu.Lock()
-		ok := m.seq <= c.seq || c.apply(m)
-		c.handOut()
-		c.keepUp()
-		s.mu.Unlock()
-		if !ok {
+		follows, err := r.apply(ctx, list)
+		if err != nil {
+			return false, err
+		}
+		if !follows {
 			return e.reload(ctx, c)
 		}
 	}
+}
+
+// apply applies messages, and says false when one does not follow what was applied.
+func (r *reading) apply(ctx context.Context, list []stored) (bool, error) {
+	e, c := r.engine, r.channel
+	for i := range list {
+		m, err := e.decode(ctx, c, &list[i])
+		if errors.Is(err, errGone) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if !r.take(m) {
+			return false, nil
+		}
+	}
 	return true, nil
+}
+
+// take applies one message and hands it out, once watchers have kept up.
+func (r *reading) take(m *message) (follows bool) {
+	c := r.channel
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	c.keepUp()
+	follows = m.seq <= c.seq || c.apply(m)
+	c.handOut()
+	return follows
 }
 
 // reload reads a channel from the start, when it lacks something that is not in

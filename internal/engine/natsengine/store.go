@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,10 +30,11 @@ const (
 const (
 	// headroom is what a message may need besides its body.
 	headroom = 4 << 10
-	// readBatch is how many messages one request reads at most, and readBytes how
-	// much: little enough to be there within tryFor.
+	// readBatch is how many messages one request reads at most, and readBytes after
+	// how much it ends: enough to pay for the way, little enough to be there within
+	// tryFor, and for all repairs at a time to hold it.
 	readBatch = 512
-	readBytes = 4 << 20
+	readBytes = 1 << 20
 )
 
 var (
@@ -279,31 +281,39 @@ func (st *store) end(ctx context.Context, p int, channel string) (stored, error)
 // newest, end, in order. Those that were purged are missing from the front.
 func (st *store) between(ctx context.Context, p int, channel string, from uint64, end stored) ([]stored, error) {
 	var out []stored
-	for from < end.seq {
-		got, err := st.readSome(ctx, p, channel, from)
+	for from <= end.seq {
+		got, err := st.step(ctx, p, channel, from, end)
 		if err != nil {
 			return nil, err
 		}
-		if len(got) == 0 || got[len(got)-1].seq < end.seq {
-			// A replica that lags may have answered; the leader does not.
-			next := from
-			if len(got) > 0 {
-				next = got[len(got)-1].seq + 1
-			}
-			m, err := st.leaderGet(ctx, p, getRequest{Seq: next, Next: st.subjects.log(p, channel)})
-			if err != nil {
-				return nil, err
-			}
-			got = append(got, m)
-		}
-		for _, m := range got {
-			if m.seq < end.seq {
-				out = append(out, m)
-			}
-		}
+		out = append(out, got...)
 		from = got[len(got)-1].seq + 1
 	}
-	return append(out, end), nil
+	return out, nil
+}
+
+// step returns the first of the messages that between does: one at least, and no
+// more than one request reads.
+func (st *store) step(ctx context.Context, p int, channel string, from uint64, end stored) ([]stored, error) {
+	if from >= end.seq {
+		return []stored{end}, nil
+	}
+	got, err := st.readSome(ctx, p, channel, from)
+	if err != nil {
+		return nil, err
+	}
+	if len(got) == 0 {
+		// A replica that lags may have answered; the leader does not.
+		m, err := st.leaderGet(ctx, p, getRequest{Seq: from, Next: st.subjects.log(p, channel)})
+		if err != nil {
+			return nil, err
+		}
+		got = append(got, m)
+	}
+	if i := slices.IndexFunc(got, func(m stored) bool { return m.seq >= end.seq }); i >= 0 {
+		got = append(got[:i], end)
+	}
+	return got, nil
 }
 
 // readSome reads messages from any replica.

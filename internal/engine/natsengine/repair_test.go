@@ -1,0 +1,307 @@
+package natsengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chorale-rt/chorale/internal/engine"
+)
+
+// slow is an observer whose flushes take until it is let go. When it was handed a
+// certain number of entries it calls back, from within Deliver.
+type slow struct {
+	observer
+	entered, leave chan struct{}
+	enter, release func()
+	at             int
+	call           func()
+}
+
+func observeSlowly(t *testing.T, e *Engine) *slow {
+	t.Helper()
+	o := &slow{entered: make(chan struct{}), leave: make(chan struct{})}
+	o.enter = sync.OnceFunc(func() { close(o.entered) })
+	o.release = sync.OnceFunc(func() { close(o.leave) })
+	_, stop, err := e.Watch(t.Context(), room, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	t.Cleanup(o.release)
+	mustAppend(t, e, text("which is flushed from now on, so that what comes behind it is not"))
+	<-o.entered
+	o.got = nil
+	return o
+}
+
+func (o *slow) Deliver(events []engine.Event) {
+	o.sink(events)
+	if o.call != nil && len(o.seen()) == o.at {
+		o.call()
+	}
+}
+
+func (o *slow) Flush() {
+	o.enter()
+	<-o.leave
+}
+
+// inMemory returns the room as a node has it in memory.
+func inMemory(e *Engine) *channel {
+	s := e.shardOf(room)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.channels[room]
+}
+
+// isHeldUp says whether the room's watchers keep a node from going on in it.
+func isHeldUp(e *Engine) bool {
+	s := e.shardOf(room)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.channels[room].isBehind()
+}
+
+// outweigh makes a base of the room so large that short messages cause no other.
+func outweigh(t *testing.T, e *Engine) {
+	t.Helper()
+	mustAppend(t, e, text("%s", strings.Repeat("x", 500_000)))
+	eventually(t, "there is a base", func() bool {
+		c := inMemory(e)
+		c.shard.mu.Lock()
+		defer c.shard.mu.Unlock()
+		return c.size.base > 0 && !c.pumping
+	})
+}
+
+// fill appends messages, each by itself, and returns what they say.
+func fill(t *testing.T, e *Engine, n int) []string {
+	t.Helper()
+	var said []string
+	for i := range n {
+		m := text("%d", i)
+		said = append(said, string(m.Data))
+		mustAppend(t, e, m)
+	}
+	return said
+}
+
+// still makes nodes read a log only when they are asked to.
+var still = Options{QuietAfter: time.Hour, NodeTimeout: time.Hour}
+
+// someSteps is more messages than three steps read. Watchers who are not flushed hold a
+// node up in the second.
+const someSteps = 3*readBatch + 100
+
+func TestSteps(t *testing.T) {
+	s := startServer(t)
+
+	t.Run("[E2] what a node lacks is read and applied in steps, in order", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		outweigh(t, a)
+		w := observe(t, b)
+		deafen(t, b)
+		want := fill(t, a, someSteps)
+		if n := inStream(t, a); n < someSteps {
+			t.Fatalf("only %d messages are in the stream", n)
+		}
+		if _, err := b.Head(t.Context(), room); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(w.seen(), want) || len(w.reset()) > 0 {
+			t.Errorf("%d entries of %d, resets %v", len(w.seen()), len(want), w.reset())
+		}
+	})
+
+	t.Run("[E8] a step is one request's worth, of messages and of bytes", func(t *testing.T) {
+		e := open(t, s, still)
+		defer mustClose(t, e)
+		outweigh(t, e)
+		const large = 100_000
+		for range 8 { // with the base more than one step, and too little for another base
+			mustAppend(t, e, text("%s", strings.Repeat("x", large)))
+		}
+		fill(t, e, someSteps)
+		p, total := partition(room, e.store.partitions), 0
+		end, err := e.store.end(t.Context(), p, escape(room))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for from := uint64(1); from <= end.seq; {
+			step, err := e.store.step(t.Context(), p, escape(room), from, end)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bytes := 0
+			for _, m := range step {
+				bytes += len(m.body)
+			}
+			if len(step) > readBatch || bytes > readBytes+2*large {
+				t.Errorf("a step of %d messages, %d bytes", len(step), bytes)
+			}
+			total += len(step)
+			from = step[len(step)-1].seq + 1
+		}
+		if n := inStream(t, e); total != n {
+			t.Errorf("steps have %d messages of %d", total, n)
+		}
+	})
+
+	t.Run("[E8] [E10] a node whose watchers are slow has read no more than the step it is at", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		outweigh(t, a)
+		w := observeSlowly(t, b)
+		deafen(t, b)
+		want := fill(t, a, someSteps)
+		before := b.store.nc.Stats().InMsgs
+		asked := make(chan error, 1)
+		go func() {
+			_, err := b.Head(t.Context(), room)
+			asked <- err
+		}()
+		eventually(t, "watchers hold it up", func() bool { return isHeldUp(b) })
+		if read := b.store.nc.Stats().InMsgs - before; read > 2*readBatch+10 {
+			t.Errorf("%d messages were read for %d that were handed out", read, len(w.seen()))
+		}
+		w.release()
+		if err := <-asked; err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(w.seen(), want) {
+			t.Errorf("%d entries of %d", len(w.seen()), len(want))
+		}
+	})
+
+	t.Run("[E2] what comes live while a node reads is delivered behind it, once", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		outweigh(t, a)
+		w := observeSlowly(t, b)
+		want := fill(t, a, someSteps)
+		eventually(t, "watchers hold it up", func() bool { return isHeldUp(b) })
+		w.release()
+		for i := range 500 {
+			want = append(want, fmt.Sprint("live ", i))
+			mustAppend(t, a, text("live %d", i))
+		}
+		eventually(t, "all are there", func() bool { return len(w.seen()) >= len(want) })
+		if !slices.Equal(w.seen(), want) || len(w.reset()) > 0 {
+			t.Errorf("not the same entries, resets %v", w.reset())
+		}
+	})
+
+	t.Run("[E2] what was applied when a step fails stays, and the rest is read again from there", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		outweigh(t, a)
+		w := observeSlowly(t, b)
+		w.release()
+		deafen(t, b)
+		want := fill(t, a, someSteps)
+		ctx, cancel := context.WithCancel(t.Context())
+		w.at, w.call = readBatch+1, cancel // in the second step
+		if err := b.catchUp(ctx, inMemory(b)); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v", err)
+		}
+		got := w.seen()
+		if len(got) <= readBatch || len(got) == len(want) || !slices.Equal(got, want[:len(got)]) {
+			t.Fatalf("%d entries were delivered, or in another order", len(got))
+		}
+		before := b.store.nc.Stats().InMsgs
+		if _, err := b.Head(t.Context(), room); err != nil {
+			t.Fatal(err)
+		}
+		if read := b.store.nc.Stats().InMsgs - before; read > uint64(len(want)-len(got)+10) {
+			t.Errorf("%d messages were read for %d", read, len(want)-len(got))
+		}
+		if !slices.Equal(w.seen(), want) {
+			t.Errorf("%d entries of %d", len(w.seen()), len(want))
+		}
+	})
+
+	t.Run("[E2] what is compacted between two steps is delivered from the base", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		outweigh(t, a)
+		w := observeSlowly(t, b)
+		deafen(t, b)
+		want := fill(t, a, someSteps)
+		c := inMemory(b)
+		read := make(chan error, 1)
+		go func() { read <- b.catchUp(t.Context(), c) }()
+		eventually(t, "watchers hold it up", func() bool { return isHeldUp(b) })
+		for range 3 {
+			large := strings.Repeat("x", 500_000)
+			want = append(want, large)
+			mustAppend(t, a, text("%s", large))
+		}
+		eventually(t, "the log is compacted", func() bool { return inStream(t, a) < readBatch })
+		w.release()
+		if err := <-read; err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Head(t.Context(), room); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(w.seen(), want) || len(w.reset()) > 0 {
+			t.Errorf("%d entries of %d, resets %v", len(w.seen()), len(want), w.reset())
+		}
+	})
+
+	t.Run("[E7] a log that is lost between two steps goes on under another epoch, and watchers are told", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		outweigh(t, a)
+		w := observeSlowly(t, b)
+		deafen(t, b)
+		fill(t, a, someSteps)
+		c := inMemory(b)
+		read := make(chan error, 1)
+		go func() { read <- b.catchUp(t.Context(), c) }()
+		eventually(t, "watchers hold it up", func() bool { return isHeldUp(b) })
+		if err := a.store.js.DeleteStream(t.Context(), a.store.subjects.stream(c.part)); err != nil {
+			t.Fatal(err)
+		}
+		at, err := a.Head(t.Context(), room) // which notices
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.release()
+		<-read // the stream is another one: it is tried again
+		head, err := b.Head(t.Context(), room)
+		if err != nil || head.Epoch != at.Epoch {
+			t.Errorf("goes on at %v, want the epoch of %v (%v)", head, at, err)
+		}
+		if !slices.Equal(w.reset(), []engine.Position{head}) {
+			t.Errorf("watchers were told %v, want %v", w.reset(), head)
+		}
+	})
+
+	t.Run("Close does not wait until all steps are read", func(t *testing.T) {
+		o := still
+		o.Prefix = unusedPrefix()
+		a, b := open(t, s, o), open(t, s, o)
+		defer mustClose(t, a)
+		outweigh(t, a)
+		w := observeSlowly(t, b)
+		deafen(t, b)
+		fill(t, a, someSteps)
+		sh := b.shardOf(room)
+		sh.mu.Lock()
+		b.repairLocked(sh.channels[room])
+		sh.mu.Unlock()
+		eventually(t, "watchers hold it up", func() bool { return isHeldUp(b) })
+		closed := make(chan error, 1)
+		go func() { closed <- b.Close() }()
+		eventually(t, "it is closed", sh.isClosed)
+		w.release()
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		if n := len(w.seen()); n > 2*readBatch {
+			t.Errorf("%d entries of %d were read", n, someSteps)
+		}
+	})
+}
