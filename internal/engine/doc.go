@@ -35,8 +35,9 @@
 //   - E9: nodes may lag behind each other, and Head tells how far they are: what
 //     it returns is not older than anything that any node has acknowledged before
 //     the call, nor is anything that the same node is asked afterwards. A node that
-//     cannot know answers ErrUnavailable. Nor is a position called ErrFuture
-//     because a node has not heard of it.
+//     cannot know answers ErrUnavailable, and one that its own watchers hold up (E10)
+//     ErrOverloaded. Nor is a position called ErrFuture because a node has not heard
+//     of it.
 //   - E10: what a watcher does in Flush keeps nobody's append waiting but that of
 //     who wrote, and is waited for by nobody else or by nobody at all; everything that
 //     was delivered is flushed. What is delivered and not flushed has a bound: who

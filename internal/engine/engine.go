@@ -39,7 +39,7 @@ type Engine interface {
 	Get(ctx context.Context, channel, key string) (Value, error)
 
 	// Head returns the position of the newest entry, wherever it was appended
-	// (E9).
+	// (E9). ErrOverloaded also when watchers on this node hold it up (E10).
 	Head(ctx context.Context, channel string) (Position, error)
 
 	// Watch hands the sink everything that happens in the channel after the

@@ -1,6 +1,7 @@
 package natsengine
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -48,7 +49,7 @@ type channel struct {
 	due       []*chanlog.Watcher // were handed something, and are not being flushed yet; each once
 	unflushed int                // events that they were handed
 	flushing  bool               // a goroutine flushes
-	flushed   sync.Cond          // of the shard: all who were due are being flushed
+	flushed   sync.Cond          // of the shard: all who were due are being flushed, or somebody need not wait for it any more
 }
 
 // logSize says how much a log holds that a new base would drop.
@@ -184,11 +185,21 @@ func (c *channel) flush() {
 func (c *channel) isBehind() bool { return c.unflushed > heldMax }
 
 // keepUp waits until the channel is not behind, for those who would go on handing out.
-// It unlocks the shard in between.
-func (c *channel) keepUp() {
-	for c.isBehind() {
+// It says false when ctx ends before. It unlocks the shard in between.
+func (c *channel) keepUp(ctx context.Context) bool {
+	if !c.isBehind() {
+		return true
+	}
+	stop := context.AfterFunc(ctx, func() {
+		c.shard.mu.Lock() // or it could come just before the wait
+		defer c.shard.mu.Unlock()
+		c.flushed.Broadcast()
+	})
+	defer stop()
+	for c.isBehind() && ctx.Err() == nil {
 		c.flushed.Wait()
 	}
+	return !c.isBehind()
 }
 
 // hand delivers.

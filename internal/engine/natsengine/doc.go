@@ -61,6 +61,14 @@
 // written for as long. Reads of what is in memory go on, Head does not. Everything
 // goes on by itself when there is a leader again.
 //
+// # When watchers are slow
+//
+// A node that has handed out more in a channel than its watchers were flushed of
+// waits for them before it sends an append or applies what others wrote (E10). Who
+// appends or asks for the head there waits for Options.Patience and is told
+// engine.ErrOverloaded: the servers have no part in that, and Healthy does not count
+// it.
+//
 // # Deleting
 //
 // A base is written by the node whose message made the log longer than three

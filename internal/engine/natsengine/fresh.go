@@ -103,7 +103,7 @@ func (e *Engine) lookOnce(c *channel) error {
 		if err == nil {
 			return nil
 		}
-		e.store.failed(c.part, time.Now().UnixMilli())
+		e.blame(c.part, err)
 		if ctx.Err() != nil || c.shard.isClosed() || !e.pauseIn(ctx, pauseAfter(try)) {
 			return fmt.Errorf("the log's end is not known: %w", unavailable(err))
 		}

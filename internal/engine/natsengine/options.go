@@ -37,8 +37,9 @@ type Options struct {
 	OpenTimeout time.Duration
 
 	// Patience is how long an append waits for the servers while they cannot take
-	// it; then it fails with engine.ErrUnavailable. 0 means 12 seconds: the
-	// servers elect a new leader within 4 to 9 after one has died.
+	// it; then it fails with engine.ErrUnavailable. It waits as long for watchers on
+	// this node that do not keep up; then it fails with engine.ErrOverloaded. 0 means
+	// 12 seconds: the servers elect a new leader within 4 to 9 after one has died.
 	Patience time.Duration
 
 	// NodeTimeout is after how long without a sign of life a node counts as dead,

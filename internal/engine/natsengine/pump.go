@@ -50,7 +50,6 @@ func (e *Engine) append(ctx context.Context, channel string, w engine.Write) (en
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-patience.C:
-		err = fmt.Errorf("no answer for %v: %w", e.options.Patience, engine.ErrUnavailable)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,9 +57,21 @@ func (e *Engine) append(ctx context.Context, channel string, w engine.Write) (en
 	case <-o.done:
 		return o.Receipt, o.Err
 	default:
-		o.abandoned = true
-		return engine.Receipt{}, err
 	}
+	o.abandoned = true
+	if err == nil {
+		err = fmt.Errorf("no answer for %v: %w", e.options.Patience, c.delay())
+	}
+	return engine.Receipt{}, err
+}
+
+// delay is why appends have no answer yet: nothing is sent while this node's own
+// watchers do not keep up, or else the servers do not answer.
+func (c *channel) delay() error {
+	if c.flight == nil && c.isBehind() {
+		return errBehind
+	}
+	return engine.ErrUnavailable
 }
 
 // refusal is why a partition's appends fail at once: it has taken none for as
@@ -71,6 +82,14 @@ func (e *Engine) refusal(p int) error {
 		return nil
 	}
 	return fmt.Errorf("NATS takes no writes: %w", engine.ErrUnavailable)
+}
+
+// blame notes that a partition could not be read, unless this node's own watchers
+// have taken the time for it.
+func (e *Engine) blame(p int, err error) {
+	if !errors.Is(err, errBehind) {
+		e.store.failed(p, time.Now().UnixMilli())
+	}
 }
 
 // pumpLocked lets pending appends be written, unless that is under way.
@@ -102,7 +121,7 @@ func (e *Engine) pump(c *channel) {
 		if len(c.pending) == 0 {
 			break
 		}
-		c.keepUp()
+		c.keepUp(context.Background()) // who does not want to wait as long is answered by append
 		f := c.takeOff(e.now(), min(maxBatch, e.store.pieceSize()))
 		s.mu.Unlock()
 		e.fly(c, f)
@@ -152,7 +171,7 @@ func (e *Engine) attempt(c *channel, f *flight) error {
 		}
 		err := e.catchUp(ctx, c) // takes the flight back if the log has moved on
 		if err != nil {
-			e.store.failed(c.part, time.Now().UnixMilli())
+			e.blame(c.part, err)
 		}
 		return err
 	}

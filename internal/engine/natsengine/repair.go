@@ -3,6 +3,7 @@ package natsengine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -28,19 +29,28 @@ func (e *Engine) pauseIn(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// errBehind: the time was over because this node's own watchers were waited for,
+// which says nothing of the servers.
+var errBehind = fmt.Errorf("watchers on this node do not keep up: %w", engine.ErrOverloaded)
+
 // catchUp applies everything that the leader has of a channel's log at this
 // moment and delivers it. When the log has less than was applied, it has lost
 // something and goes on under another epoch. Whatever was applied before an error
 // stays.
 func (e *Engine) catchUp(ctx context.Context, c *channel) error {
 	r := reading{engine: e, channel: c}
-	return r.catchUp(ctx)
+	err := r.catchUp(ctx)
+	if err != nil && r.waited && ctx.Err() != nil {
+		return errBehind // the servers had what was left of the time
+	}
+	return err
 }
 
 // reading is one attempt to catch up. One goroutine has it.
 type reading struct {
 	engine  *Engine
 	channel *channel
+	waited  bool // for this node's own watchers
 }
 
 func (r *reading) catchUp(ctx context.Context) error {
@@ -118,22 +128,25 @@ func (r *reading) apply(ctx context.Context, list []stored) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if !r.take(m) {
-			return false, nil
+		if follows, err := r.take(ctx, m); !follows || err != nil {
+			return false, err
 		}
 	}
 	return true, nil
 }
 
 // take applies one message and hands it out, once watchers have kept up.
-func (r *reading) take(m *message) (follows bool) {
+func (r *reading) take(ctx context.Context, m *message) (follows bool, err error) {
 	c := r.channel
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
-	c.keepUp()
+	r.waited = r.waited || c.isBehind()
+	if !c.keepUp(ctx) {
+		return false, errBehind
+	}
 	follows = m.seq <= c.seq || c.apply(m)
 	c.handOut()
-	return follows
+	return follows, nil
 }
 
 // reload reads a channel from the start, when it lacks something that is not in

@@ -204,7 +204,7 @@ func TestSteps(t *testing.T) {
 		want := fill(t, a, someSteps)
 		ctx, cancel := context.WithCancel(t.Context())
 		w.at, w.call = readBatch+1, cancel // in the second step
-		if err := b.catchUp(ctx, inMemory(b)); !errors.Is(err, context.Canceled) {
+		if err := b.catchUp(ctx, inMemory(b)); !errors.Is(err, context.Canceled) && !errors.Is(err, errBehind) {
 			t.Fatalf("got %v", err)
 		}
 		got := w.seen()
@@ -302,6 +302,128 @@ func TestSteps(t *testing.T) {
 		}
 		if n := len(w.seen()); n > 2*readBatch {
 			t.Errorf("%d entries of %d were read", n, someSteps)
+		}
+	})
+}
+
+// What this node's own watchers do not keep up with is not the servers' fault.
+func TestBehind(t *testing.T) {
+	s := startServer(t)
+	impatient := still
+	impatient.Patience = time.Second // the servers answer sooner
+	// within fails the test, rather than let it hang, when a call that has to end does not.
+	within := func(t *testing.T, call func() error) error {
+		t.Helper()
+		ended := make(chan error, 1)
+		go func() { ended <- call() }()
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(patience):
+			t.Fatal("it does not end")
+			return nil
+		}
+	}
+	wantOverloaded := func(t *testing.T, what string, e *Engine, err error) {
+		t.Helper()
+		if !errors.Is(err, engine.ErrOverloaded) || errors.Is(err, engine.ErrUnavailable) {
+			t.Errorf("%s: got %v, want ErrOverloaded", what, err)
+		}
+		if err := e.Healthy(); err != nil {
+			t.Errorf("%s: health: %v", what, err)
+		}
+	}
+
+	t.Run("[E10] an append that waits longer than Patience for watchers is told ErrOverloaded, and is not stored", func(t *testing.T) {
+		e := open(t, s, impatient)
+		t.Cleanup(func() { mustClose(t, e) })
+		w := observeSlowly(t, e)
+		var want []string
+		for i := 0; !isHeldUp(e); i++ {
+			want = append(want, fmt.Sprint(i))
+			mustAppend(t, e, text("%d", i))
+		}
+		err := within(t, func() error {
+			_, err := e.Append(t.Context(), room, text("late"))
+			return err
+		})
+		wantOverloaded(t, "append", e, err)
+		w.release()
+		mustAppend(t, e, text("behind"))
+		if want = append(want, "behind"); !slices.Equal(w.seen(), want) {
+			t.Errorf("%d entries, want %d", len(w.seen()), len(want))
+		}
+	})
+
+	t.Run("[E10] so is one that waits because what others wrote comes first", func(t *testing.T) {
+		a, b := pair(t, s, impatient)
+		outweigh(t, a)
+		w := observeSlowly(t, b)
+		deafen(t, b)
+		want := fill(t, a, someSteps)
+		err := within(t, func() error {
+			_, err := b.Append(t.Context(), room, text("late"))
+			return err
+		})
+		wantOverloaded(t, "append", b, err)
+		w.release()
+		if _, err := b.Head(t.Context(), room); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(w.seen(), want) {
+			t.Errorf("%d entries, want %d", len(w.seen()), len(want))
+		}
+	})
+
+	t.Run("[E9] [E10] who asks for the head meanwhile is told ErrOverloaded, and the node is healthy", func(t *testing.T) {
+		a, b := pair(t, s, impatient)
+		outweigh(t, a)
+		w := observeSlowly(t, b)
+		deafen(t, b)
+		want := fill(t, a, someSteps)
+		err := within(t, func() error {
+			_, err := b.Head(t.Context(), room)
+			return err
+		})
+		wantOverloaded(t, "head", b, err)
+		w.release()
+		if _, err := b.Head(t.Context(), room); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(w.seen(), want) {
+			t.Errorf("%d entries, want %d", len(w.seen()), len(want))
+		}
+	})
+
+	t.Run("servers that only had the rest of the time are not blamed", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		outweigh(t, a)
+		w := observeSlowly(t, b)
+		deafen(t, b)
+		fill(t, a, someSteps)
+		ctx, cancel := context.WithCancel(t.Context())
+		w.at, w.call = heldMax+2, cancel // behind the wait, before the last step
+		c := inMemory(b)
+		read := make(chan error, 1)
+		go func() { read <- b.catchUp(ctx, c) }()
+		eventually(t, "watchers hold it up", func() bool { return isHeldUp(b) })
+		w.release()
+		if err := <-read; !errors.Is(err, errBehind) {
+			t.Errorf("got %v", err)
+		}
+	})
+
+	t.Run("servers that are gone are blamed", func(t *testing.T) {
+		own, stop, _ := restartable(t)
+		e := open(t, own, impatient)
+		t.Cleanup(func() { _ = e.Close() }) // it cannot say goodbye
+		observe(t, e)
+		stop()
+		if _, err := e.Head(t.Context(), room); !errors.Is(err, engine.ErrUnavailable) || errors.Is(err, engine.ErrOverloaded) {
+			t.Errorf("head: %v", err)
+		}
+		if e.store.parts[partition(room, 2)].trouble.Load() == 0 {
+			t.Error("the servers are not blamed")
 		}
 	})
 }

@@ -398,7 +398,7 @@ func (st *store) failed(p int, now int64) { st.parts[p].trouble.CompareAndSwap(0
 
 // unavailable wraps a cause for callers of the engine.
 func unavailable(cause error) error {
-	if errors.Is(cause, engine.ErrUnavailable) || errors.Is(cause, engine.ErrClosed) {
+	if errors.Is(cause, engine.ErrUnavailable) || errors.Is(cause, engine.ErrClosed) || errors.Is(cause, errBehind) {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", engine.ErrUnavailable, cause)
