@@ -33,12 +33,14 @@ type BenchCmd struct {
 	Idle        benchIdleCmd        `cmd:"" help:"Connections that say nothing, before and after they have talked."`
 	Flood       benchFloodCmd       `cmd:"" help:"Small rooms, alone and beside a client that pushes as fast as it can."`
 	Hall        benchHallCmd        `cmd:"" help:"Small rooms, alone and beside a channel in which few talk to thousands."`
+	Rush        benchRushCmd        `cmd:"" help:"Small rooms, alone and while thousands connect and join at once."`
 	Order       benchOrderCmd       `cmd:"" help:"Check order, gaps and repeats while everybody leaves and resumes."`
 	Reconnect   benchReconnectCmd   `cmd:"" help:"End the server and start it again, and wait until everybody has resumed."`
 	CatchUp     benchCatchUpCmd     `cmd:"" name:"catchup" help:"Join a large collection, and a channel in which much was missed."`
 	Append      benchAppendCmd      `cmd:"" help:"An engine alone, embedded or over NATS: how fast entries are acknowledged."`
 	Report      benchReportCmd      `cmd:"" help:"Write a page with pictures of what --json has kept."`
 	FloorServer floorServerCmd      `cmd:"" hidden:"" help:"Copy frames between sockets, and nothing else."`
+	Newcomers   newcomersCmd        `cmd:"" hidden:"" help:"Come to a server as the scenario rush says on stdin, and nothing else."`
 }
 
 // benchTarget are the flags of all scenarios.
@@ -378,6 +380,32 @@ func (c *benchHallCmd) Run(ctx context.Context) error {
 	}, c.Floor)
 }
 
+type benchRushCmd struct {
+	benchTarget `embed:""`
+
+	Mode      string        `default:"broadcast" enum:"broadcast,durable,notes" help:"What is pushed in the rooms, and which channels newcomers join: ${enum}."`
+	Rooms     int           `default:"100" help:"Channels of the rooms."`
+	Members   int           `default:"4" help:"Members of each."`
+	Rate      float64       `default:"500" help:"Pushes per second in the rooms, all together."`
+	Newcomers int           `default:"5000" help:"How many come at once."`
+	Warmup    time.Duration `default:"1s" help:"How long before anything counts."`
+	Duration  time.Duration `default:"5s" help:"How long what counts is, each time; longer where it takes longer until all are in."`
+	Text      int           `default:"200" help:"Bytes of text in a push."`
+	Seed      uint64        `default:"1" help:"Seed of the rooms' schedule."`
+	Floor     bool          `negatable:"" help:"Measure the raw-socket floor too, which only upgrades."`
+}
+
+// Run implements the command.
+func (c *benchRushCmd) Run(ctx context.Context) error {
+	return c.run(ctx, bench.Rush{
+		Rooms: bench.Rooms{
+			Mode: bench.Mode(c.Mode), Rooms: c.Rooms, Members: c.Members, Rate: c.Rate,
+			Warmup: c.Warmup, Duration: c.Duration, TextSize: c.Text, Seed: c.Seed,
+		},
+		Newcomers: c.Newcomers,
+	}, c.Floor)
+}
+
 type benchOrderCmd struct {
 	benchTarget `embed:""`
 
@@ -519,4 +547,11 @@ func (c *floorServerCmd) Run(ctx context.Context) error {
 	return bench.ServeFloor(ctx, c.Addr, func(addr string) {
 		fmt.Printf("listening on http://%s\n", addr)
 	})
+}
+
+type newcomersCmd struct{}
+
+// Run implements the command.
+func (newcomersCmd) Run(ctx context.Context) error {
+	return bench.RunNewcomers(ctx, os.Stdin, os.Stdout)
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,9 +27,11 @@ const (
 // listeningLine is how a server says on stdout that it is ready, and where.
 const listeningLine = "listening on "
 
-// A child is a server that was started for one run.
+// A child is a process that was started for one run, most often a server.
 type child struct {
-	url   string // http://host:port, as it said itself
+	url   string         // http://host:port, as it said itself
+	name  string         // of what it is, in errors
+	in    io.WriteCloser // what it is told; nil: nothing
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the process is gone
 	err   error         // how it ended; valid after ended
@@ -39,26 +42,21 @@ type child struct {
 type command struct {
 	path string
 	args []string
-	cpus []int // that it may use; none means all
+	name string // of what it is, in errors; "" means a server
+	cpus []int  // that it may use; none means all
 	// address is where it will listen, for who does not say so; "": it says so.
 	address string
+	told    bool      // it reads what it is told
+	idle    bool      // it runs when nobody else wants its CPU (Linux)
 	stderr  io.Writer // nil discards
 }
 
 // startChild runs a server and waits until it says that it listens. stop must be
 // called.
 func startChild(ctx context.Context, c command) (*child, error) {
-	out, in, err := os.Pipe()
+	k, out, err := launch(c)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", c.path, err)
-	}
-	k := &child{cmd: exec.Command(c.path, c.args...), ended: make(chan struct{})}
-	k.cmd.Stdout, k.cmd.Stderr = in, c.stderr
-	started := make(chan error, 1)
-	k.work.Go(func() { k.run(c.cpus, in, started) })
-	if err := <-started; err != nil {
-		out.Close()
-		return nil, fmt.Errorf("start %s: %w", c.path, err)
+		return nil, err
 	}
 	said := make(chan string, 1)
 	k.work.Go(func() { readLines(out, said) })
@@ -79,6 +77,24 @@ func startChild(ctx context.Context, c command) (*child, error) {
 		err = fmt.Errorf("did not listen within %s", startTimeout)
 	}
 	return nil, errors.Join(fmt.Errorf("start %s %s: %w", c.path, strings.Join(c.args, " "), err), k.stop())
+}
+
+// launch starts a process, and returns where what it prints comes out. stop or end must
+// be called.
+func launch(c command) (*child, *os.File, error) {
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("start %s: %w", c.path, err)
+	}
+	k := &child{name: cmp.Or(c.name, "server"), cmd: exec.Command(c.path, c.args...), ended: make(chan struct{})}
+	k.cmd.Stdout, k.cmd.Stderr = in, c.stderr
+	started := make(chan error, 1)
+	k.work.Go(func() { k.run(c, in, started) })
+	if err := <-started; err != nil {
+		out.Close()
+		return nil, nil, fmt.Errorf("start %s: %w", c.path, err)
+	}
+	return k, out, nil
 }
 
 // reach waits until the child can be connected to, and stops it when that takes
@@ -110,13 +126,19 @@ func (k *child) reach(ctx context.Context, c command) error {
 
 // run owns the process: it starts it, waits for it, and ends with it.
 //
-// It stays on one thread. A process inherits the CPUs of the thread that starts
-// it, and the kernel kills it when that thread ends, so that no server outlives a
-// generator that was killed. The thread is not used for anything else afterwards.
-func (k *child) run(cpus []int, stdout *os.File, started chan<- error) {
+// It stays on one thread. A process inherits the CPUs and the priority of the thread
+// that starts it, and the kernel kills it when that thread ends, so that none outlives
+// a generator that was killed. The thread is not used for anything else afterwards.
+func (k *child) run(c command, stdout *os.File, started chan<- error) {
 	defer close(k.ended)
 	runtime.LockOSThread()
-	err := pinThread(cpus)
+	err := pinThread(c.cpus)
+	if err == nil && c.idle {
+		err = idleThread()
+	}
+	if err == nil && c.told {
+		k.in, err = k.cmd.StdinPipe()
+	}
 	if err == nil {
 		dieWithParent(k.cmd)
 		err = k.cmd.Start()
@@ -156,10 +178,16 @@ func (k *child) kill() error {
 
 // stop asks the server to end, waits, and insists when it does not.
 func (k *child) stop() error {
-	defer k.work.Wait()
 	if err := k.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop server: %w", err)
+		k.work.Wait()
+		return fmt.Errorf("stop %s: %w", k.name, err)
 	}
+	return k.end()
+}
+
+// end waits for who has been told to end, and insists when it does not.
+func (k *child) end() error {
+	defer k.work.Wait()
 	patience := time.NewTimer(stopTimeout)
 	defer patience.Stop()
 	select {
@@ -167,10 +195,10 @@ func (k *child) stop() error {
 	case <-patience.C:
 		err := k.cmd.Process.Kill()
 		<-k.ended
-		return errors.Join(fmt.Errorf("stop server: it did not end within %s", stopTimeout), err)
+		return errors.Join(fmt.Errorf("stop %s: it did not end within %s", k.name, stopTimeout), err)
 	}
 	if k.err != nil {
-		return fmt.Errorf("server: %w", k.err)
+		return fmt.Errorf("%s: %w", k.name, k.err)
 	}
 	return nil
 }

@@ -2,7 +2,7 @@
 //
 // # What it is
 //
-// A scenario ([Latency], [Rooms], [Fanout], [FanoutMax], [Connect], [Flood], [Order]…)
+// A scenario ([Latency], [Rooms], [Fanout], [FanoutMax], [Connect], [Flood], [Rush], [Order]…)
 // opens connections, makes pushes, and watches what arrives. It runs against a [Target]: a server that is
 // already there, one that [Bench] starts for each run, or the floor, a program
 // that only copies frames from socket to socket. Other servers ([Peer]) can be measured
@@ -34,7 +34,9 @@
 //     into one buffer, and wakes the one that pushes in between: who reads all the
 //     time must not make pushes late. What one read returned has arrived then.
 //   - The instant travels in the payload, in nanoseconds of the generator's own
-//     monotonic clock; all clients live in one process and share it.
+//     monotonic clock; all clients live in one process and share it. Only Rush's
+//     newcomers have one of their own, with the lowest priority, and tell how long they
+//     took: thousands who connect where it is measured would make pushes late.
 //   - Deliveries are counted at members other than the author. What a server sends
 //     besides (the author's own change, replies) costs it time and is not counted.
 //   - Each push carries its writer and a sequence number. What does not arrive is

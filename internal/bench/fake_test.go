@@ -24,11 +24,12 @@ type fake struct {
 	wg     sync.WaitGroup
 
 	// What it does wrong; set before anybody connects.
-	spoil     func(n int, frame []byte) [][]byte // what a member is sent instead of its n-th delivery
-	refuse    string                             // code that refuses every push
-	refuseIn  string                             // code that refuses every join
-	hangUpAt  int                                // push of a channel at which its pusher's socket is closed; 0: never
-	deaf      bool                               // it does not answer heartbeats
+	spoil     func(n int, frame []byte) [][]byte             // what a member is sent instead of its n-th delivery
+	refuse    string                                         // code that refuses every push
+	refuseIn  string                                         // code that refuses every join
+	turnAway  func(conn net.Conn, frame protocol.Frame) bool // what it does with a join instead of letting in; false: it lets in
+	hangUpAt  int                                            // push of a channel at which its pusher's socket is closed; 0: never
+	deaf      bool                                           // it does not answer heartbeats
 	listening string
 
 	mu       sync.Mutex // guards the following, and writes to sockets
@@ -161,6 +162,9 @@ func (f *fake) handle(conn net.Conn, frame protocol.Frame) {
 func (f *fake) join(conn net.Conn, c *fakeChannel, frame protocol.Frame) {
 	if f.refuseIn != "" {
 		write(conn, protocol.EncodeReply(protocol.V2, "1", frame.Ref, frame.Topic, false, protocol.AppendError(nil, &protocol.Error{Code: f.refuseIn})))
+		return
+	}
+	if f.turnAway != nil && f.turnAway(conn, frame) {
 		return
 	}
 	c.members = append(c.members, &fakeMember{conn: conn})

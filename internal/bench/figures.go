@@ -47,6 +47,9 @@ type Figures struct {
 	// measured; 0 without a hall.
 	HallPerSecond float64 `json:"hallPerSecond,omitempty"`
 
+	// Rush is what came of newcomers beside those who are measured; nil where nobody came.
+	Rush *RushFigures `json:"rush,omitempty"`
+
 	// Followed is what clients who come back counted; nil where there are none.
 	Followed *FollowedFigures `json:"followed,omitempty"`
 
@@ -71,6 +74,26 @@ type FollowedFigures struct {
 	DownUs  float64 `json:"downUs,omitempty"` // from the signal to a server until the next one listens
 }
 
+// RushFigures are what newcomers counted who came all at once.
+type RushFigures struct {
+	Newcomers int64 `json:"newcomers"` // who came
+	Refused   int64 `json:"refused"`   // errors, too
+	GaveUp    int64 `json:"gaveUp"`    // were not in when their patience was over
+
+	// From the begin of a newcomer's connect to the answer to its join. Who gave up has
+	// waited for as long; who was refused does not count.
+	P50Us float64 `json:"p50Us"`
+	P99Us float64 `json:"p99Us"`
+
+	LastUs  float64 `json:"lastUs"`  // from the begin of the rush until the last one was in, but for those who gave up; 0: nobody was
+	BegunUs float64 `json:"begunUs"` // … until the last connect was begun: what all at once means
+
+	// Of the process in which they are, while the rush lasted. With the generator's
+	// share near 100, it is how fast they can come that was measured.
+	CPUPercent  float64 `json:"cpuPercent"`
+	WaitPercent float64 `json:"waitPercent"`
+}
+
 // ServerFigures are what a server used.
 type ServerFigures struct {
 	CPUSecondsPerMillion float64 `json:"cpuSecondsPerMillion"` // operations
@@ -89,6 +112,15 @@ func (f Figures) server() ServerFigures {
 		return ServerFigures{}
 	}
 	return *f.Server
+}
+
+// generatorPercent is the share of one core that the generator had, newcomers included,
+// who have the same core: theirs is of the time in which they came.
+func (f Figures) generatorPercent() float64 {
+	if f.Rush == nil {
+		return f.GeneratorCPUPercent
+	}
+	return f.GeneratorCPUPercent + f.Rush.CPUPercent
 }
 
 // setLatency takes the quantiles of a histogram.
@@ -121,6 +153,7 @@ func median(runs []Figures) Figures {
 	}
 	var servers []ServerFigures
 	var followed []FollowedFigures
+	var rushes []RushFigures
 	for _, f := range runs {
 		m.AtLeast = m.AtLeast || f.AtLeast
 		m.Errors += f.Errors
@@ -135,6 +168,9 @@ func median(runs []Figures) Figures {
 		}
 		if f.Followed != nil {
 			followed = append(followed, *f.Followed)
+		}
+		if f.Rush != nil {
+			rushes = append(rushes, *f.Rush)
 		}
 	}
 	if len(servers) > 0 {
@@ -157,6 +193,21 @@ func median(runs []Figures) Figures {
 			Resyncs:      medianOf(followed, func(f FollowedFigures) int64 { return f.Resyncs }),
 			PauseUs:      medianOf(followed, func(f FollowedFigures) float64 { return f.PauseUs }),
 			DownUs:       medianOf(followed, func(f FollowedFigures) float64 { return f.DownUs }),
+		}
+	}
+	if len(rushes) > 0 {
+		m.Rush = &RushFigures{
+			Newcomers:   medianOf(rushes, func(r RushFigures) int64 { return r.Newcomers }),
+			P50Us:       medianOf(rushes, func(r RushFigures) float64 { return r.P50Us }),
+			P99Us:       medianOf(rushes, func(r RushFigures) float64 { return r.P99Us }),
+			LastUs:      medianOf(rushes, func(r RushFigures) float64 { return r.LastUs }),
+			BegunUs:     medianOf(rushes, func(r RushFigures) float64 { return r.BegunUs }),
+			CPUPercent:  medianOf(rushes, func(r RushFigures) float64 { return r.CPUPercent }),
+			WaitPercent: medianOf(rushes, func(r RushFigures) float64 { return r.WaitPercent }),
+		}
+		for _, r := range rushes { // as faults are
+			m.Rush.Refused += r.Refused
+			m.Rush.GaveUp += r.GaveUp
 		}
 	}
 	return m

@@ -54,6 +54,7 @@ type load struct {
 	// push counts when it was due in it.
 	from, until atomic.Int64
 
+	beside companion     // what begins with the window, which does not end before it; nil: nothing
 	giveUp time.Duration // how late a push may be made before the whole load is given up; 0: as late as it will be
 
 	latency    Histogram
@@ -65,6 +66,12 @@ type load struct {
 	disordered atomic.Int64
 	faults     faults
 	closing    atomic.Bool
+}
+
+// A companion is what goes on beside a load that is measured. Its methods do not wait.
+type companion interface {
+	begin() error
+	over() bool
 }
 
 // A member is one connection in one channel. Those of several channels may share it.

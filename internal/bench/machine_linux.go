@@ -72,6 +72,15 @@ func pinProcess(cpus []int) error {
 	return nil
 }
 
+// idleThread lets the calling thread, and what it starts, run only when no other
+// wants its CPU. Being nice would not do: who is nice has a turn all the same.
+func idleThread() error {
+	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_IDLE}, 0); err != nil {
+		return fmt.Errorf("lower the priority: %w", err)
+	}
+	return nil
+}
+
 // dieWithParent makes the kernel kill a process when the thread that started it
 // ends.
 func dieWithParent(cmd *exec.Cmd) {

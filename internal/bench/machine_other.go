@@ -9,7 +9,7 @@ import (
 	"runtime"
 )
 
-// Other systems than Linux are measured without pinning, and without the server's
+// Other systems than Linux are measured without pinning or priorities, and without the server's
 // CPU time and memory, and are not asked for their limits.
 
 func allowedCPUs() ([]int, error) { return nil, nil }
@@ -17,6 +17,8 @@ func allowedCPUs() ([]int, error) { return nil, nil }
 func pinThread([]int) error { return nil }
 
 func pinProcess([]int) error { return nil }
+
+func idleThread() error { return nil }
 
 func dieWithParent(*exec.Cmd) {}
 

@@ -14,8 +14,8 @@ import (
 )
 
 // TestMain lets the test binary stand in for the chorale binary that Run starts:
-// called as "serve" it is the fake server, as "bench floor-server" the floor, with
-// "--secret" a peer.
+// called as "serve" it is the fake server, as "bench floor-server" the floor, as
+// "bench newcomers" those of a rush, with "--secret" a peer.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && (slices.Contains([]string{"serve", "bench", "--secret"}, os.Args[1])) {
 		if err := standIn(os.Args[1:]); err != nil {
@@ -31,6 +31,9 @@ func standIn(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	ready := func(addr string) { fmt.Println("listening on http://" + addr) }
+	if args[0] == "bench" && args[1] == "newcomers" {
+		return RunNewcomers(ctx, os.Stdin, os.Stdout)
+	}
 	if args[0] == "bench" {
 		return ServeFloor(ctx, "127.0.0.1:0", ready)
 	}

@@ -100,9 +100,13 @@ func validatePaced(c crowd, rate float64, warmup, duration time.Duration) error 
 	)
 }
 
+// respite is how much longer a window lasts before it is looked again whether it may
+// end.
+const respite = 50 * time.Millisecond
+
 // drive makes the pushes of a schedule when they are due, whatever becomes of
 // those before them. A push that cannot be written is a fault and does not stop
-// the others.
+// the others. The window lasts for duration, and until what is beside the load is over.
 func (l *load) drive(ctx context.Context, s *Schedule, warmup, duration time.Duration, m *meter) error {
 	p := &l.loop.pacer
 	runtime.GC() // the garbage of connecting is not to be collected in between
@@ -116,16 +120,21 @@ func (l *load) drive(ctx context.Context, s *Schedule, warmup, duration time.Dur
 			if err := p.sleep(ctx, time.Duration(l.from.Load()-l.now())); err != nil {
 				return err
 			}
-			if err := m.begin(); err != nil {
+			if err := l.beginWindow(m); err != nil {
 				return err
 			}
 		}
-		due := min(begin+int64(a.At), l.until.Load())
+		due := begin + int64(a.At)
+		for end := l.until.Load(); due >= end; end = l.until.Add(int64(respite)) {
+			if err := p.sleep(ctx, time.Duration(end-l.now())); err != nil {
+				return err
+			}
+			if l.beside == nil || l.beside.over() {
+				return m.end()
+			}
+		}
 		if err := p.sleep(ctx, time.Duration(due-l.now())); err != nil {
 			return err
-		}
-		if a.At >= warmup+duration {
-			break
 		}
 		now := time.Now()
 		late := now.Sub(l.base) - time.Duration(due)
@@ -140,4 +149,12 @@ func (l *load) drive(ctx context.Context, s *Schedule, warmup, duration time.Dur
 		}
 	}
 	return m.end()
+}
+
+// beginWindow begins the measured window, and what is beside the load.
+func (l *load) beginWindow(m *meter) error {
+	if err := m.begin(); err != nil || l.beside == nil {
+		return err
+	}
+	return l.beside.begin()
 }

@@ -104,7 +104,7 @@ func (s *section) entries() []entry {
 			if of != "" {
 				of = "· " + of
 			}
-			out = append(out, entry{c.Subject, of, r, c.Median, c.Median.GeneratorCPUPercent > busyPercent})
+			out = append(out, entry{c.Subject, of, r, c.Median, c.Median.generatorPercent() > busyPercent})
 		}
 	}
 	return out
@@ -172,6 +172,8 @@ func (s *section) columns() []string {
 		return []string{"p50", "p99", "max", perSecond, cpu, "the flood's pushes per second"}
 	case "hall":
 		return []string{"p50", "p99", "max", perSecond, "the hall's deliveries per second", cpuShare}
+	case "rush":
+		return []string{"p50", "p99", "max", "pushes late, p99", "until the last newcomer was in", "until a newcomer was in, p50", "until a newcomer was in, p99", "newcomers who gave up", cpuShare}
 	case "rooms":
 		return []string{"p50", "p99", perSecond, cpu, cpuShare, "… after the traffic"}
 	}

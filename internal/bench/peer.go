@@ -102,7 +102,7 @@ func (r *runner) onPeer(p Peer) func(ctx context.Context, run string) ([]Figures
 			}
 			err = errors.Join(err, ended)
 		}()
-		return r.scenario.run(ctx, site{subject: speak(k.url), pid: p.pid(k), run: run, hint: r.hint, patience: r.options.Patience})
+		return r.scenario.run(ctx, r.site(speak(k.url), p.pid(k), run))
 	}
 }
 

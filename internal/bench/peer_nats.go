@@ -42,16 +42,19 @@ func (n *natsSubject) answers(Mode) bool { return false }
 
 func (n *natsSubject) ear() ear { return &natsEar{} }
 
+// address: its token travels in the first command, not in the address, which only
+// carries it to join.
 func (n *natsSubject) address(seat) (string, error) {
-	return strings.Replace(n.url, "http", "ws", 1), nil
+	return strings.Replace(n.url, "http", "ws", 1) + "#" + n.token, nil
 }
 
 func (n *natsSubject) join(ctx context.Context, address string, s seat) (*socket, *pushWriter, error) {
+	address, token, _ := strings.Cut(address, "#")
 	return enter(ctx, address, s, func(sock *socket) (*pushWriter, error) {
 		if err := sock.expect(func(frame []byte) bool { return bytes.HasPrefix(frame, []byte("INFO ")) }); err != nil {
 			return nil, err
 		}
-		if err := sock.send([]byte(`CONNECT {"verbose":false,"pedantic":false,"echo":false,"auth_token":"` + n.token + "\"}\r\n" +
+		if err := sock.send([]byte(`CONNECT {"verbose":false,"pedantic":false,"echo":false,"auth_token":"` + token + "\"}\r\n" +
 			"SUB " + channelName(s) + " 1\r\nPING\r\n")); err != nil {
 			return nil, err
 		}

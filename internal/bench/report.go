@@ -129,8 +129,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	for _, c := range r.Columns {
-		if c.Median.GeneratorCPUPercent > busyPercent {
-			fmt.Fprintf(w, "\n%s: the generator was busy for %.0f %% of the time; its own limit is part of these figures\n", c.title(), c.Median.GeneratorCPUPercent)
+		if busy := c.Median.generatorPercent(); busy > busyPercent {
+			fmt.Fprintf(w, "\n%s: the generator was busy for %.0f %% of the time; its own limit is part of these figures\n", c.title(), busy)
 		}
 	}
 	return nil
@@ -149,7 +149,7 @@ func (r *Report) basis() string {
 func (c *Column) title() string { return strings.TrimSpace(c.Subject + " " + c.Phase) }
 
 // A pair are two columns whose ratio says something: the server to the floor, and
-// what it is beside a flood or a hall to what it is alone.
+// what it is beside a flood, a hall or a rush to what it is alone.
 type pair struct{ of, to *Column }
 
 func (r *Report) pairs() []pair {
@@ -230,6 +230,14 @@ func (r *Report) lines() []line {
 			return get(*f.Followed), true
 		}
 	}
+	rush := func(get func(RushFigures) float64) func(Figures) (float64, bool) {
+		return func(f Figures) (float64, bool) {
+			if f.Rush == nil {
+				return 0, false
+			}
+			return get(*f.Rush), true
+		}
+	}
 	return []line{
 		{"p50", known(func(f Figures) float64 { return f.P50Us }), duration, true},
 		{"p90", known(func(f Figures) float64 { return f.P90Us }), duration, true},
@@ -249,6 +257,15 @@ func (r *Report) lines() []line {
 		{"pushes late, p99", measured(func(f Figures) float64 { return f.LateP99Us }), duration, false},
 		{"the flood's pushes per second", measured(func(f Figures) float64 { return f.FloodPerSecond }), whole, false},
 		{"the hall's deliveries per second", measured(func(f Figures) float64 { return f.HallPerSecond }), whole, false},
+		{"newcomers", rush(func(r RushFigures) float64 { return float64(r.Newcomers) }), whole, false},
+		{"until the last newcomer was in", rush(func(r RushFigures) float64 { return r.LastUs }), duration, true},
+		{"until a newcomer was in, p50", rush(func(r RushFigures) float64 { return r.P50Us }), duration, true},
+		{"until a newcomer was in, p99", rush(func(r RushFigures) float64 { return r.P99Us }), duration, true},
+		{"until the last connect had begun", rush(func(r RushFigures) float64 { return r.BegunUs }), duration, false},
+		{"newcomers refused", rush(func(r RushFigures) float64 { return float64(r.Refused) }), whole, false},
+		{"newcomers who gave up", rush(func(r RushFigures) float64 { return float64(r.GaveUp) }), whole, false},
+		{"newcomers' CPU, % of one core", rush(func(r RushFigures) float64 { return r.CPUPercent }), tenth, false},
+		{"… ready and waiting for a CPU, %", rush(func(r RushFigures) float64 { return r.WaitPercent }), tenth, false},
 		{"server away", measured(func(f Figures) float64 {
 			if f.Followed == nil {
 				return 0

@@ -181,12 +181,20 @@ func (r *runner) once(ctx context.Context, i int, name string, measure func(cont
 	return nil
 }
 
+// site is where a server is measured, whose process is pid.
+func (r *runner) site(s subject, pid int, run string) site {
+	return site{
+		subject: s, pid: pid, run: run, hint: r.hint, patience: r.options.Patience,
+		executable: r.options.Executable, log: r.options.Log, pinned: len(r.serverCPUs) > 0,
+	}
+}
+
 func (r *runner) onFloor(ctx context.Context, run string) ([]Figures, error) {
 	k, err := startChild(ctx, command{path: r.options.Executable, args: []string{"bench", "floor-server"}, cpus: r.serverCPUs, stderr: r.options.Log})
 	if err != nil {
 		return nil, err
 	}
-	figures, err := r.scenario.run(ctx, site{subject: &floorSubject{url: k.url}, pid: k.cmd.Process.Pid, run: run, hint: r.hint, patience: r.options.Patience})
+	figures, err := r.scenario.run(ctx, r.site(&floorSubject{url: k.url}, k.cmd.Process.Pid, run))
 	return figures, errors.Join(err, k.stop())
 }
 
@@ -203,7 +211,7 @@ func (r *runner) onChorale(ctx context.Context, run string) ([]Figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.scenario.run(ctx, site{subject: subject, pid: o.PID, run: run, hint: r.hint, patience: o.Patience})
+	return r.scenario.run(ctx, r.site(subject, o.PID, run))
 }
 
 // onOwnServer starts a server with an empty log and those rules.
@@ -233,7 +241,9 @@ func (r *runner) onOwnServer(ctx context.Context, run string, text []byte) (figu
 	if err != nil {
 		return nil, err
 	}
-	return r.scenario.run(ctx, site{subject: subject, pid: own.child.cmd.Process.Pid, own: own, run: run, hint: r.hint, patience: r.options.Patience})
+	s := r.site(subject, own.child.cmd.Process.Pid, run)
+	s.own = own
+	return r.scenario.run(ctx, s)
 }
 
 // limits are the arguments that let a load through: what is measured is how fast

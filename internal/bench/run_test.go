@@ -152,6 +152,24 @@ func TestChild(t *testing.T) {
 			t.Error(err)
 		}
 	})
+
+	t.Run("one that is to be idle runs when nobody else wants its CPU", func(t *testing.T) {
+		if runtime.GOOS != "linux" {
+			t.Skip("priorities are lowered on Linux")
+		}
+		k, err := startChild(t.Context(), command{path: "/bin/sh", idle: true, args: []string{"-c",
+			`echo "listening on policy $(cut -d ' ' -f 41 /proc/self/stat)"`}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "policy 5"; k.url != want { // SCHED_IDLE
+			t.Errorf("it said %q, want %q", k.url, want)
+		}
+		<-k.ended
+		if err := k.stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestReport(t *testing.T) {

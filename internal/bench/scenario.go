@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
 // A Scenario is one kind of load: [Latency], [Rooms], [RoomsMax], [Fanout], [FanoutMax], [UsersMax], [Subscribers], [Channels],
-// [Connect], [Idle], [Flood], [Hall], [Order], [Reconnect], [CatchUp] or [Append].
+// [Connect], [Idle], [Flood], [Hall], [Rush], [Order], [Reconnect], [CatchUp] or [Append].
 type Scenario interface {
 	// name is the subcommand that runs it.
 	name() string
@@ -39,6 +40,12 @@ type site struct {
 	// patience is how long after the last push deliveries may still come. What is
 	// missing then is lost.
 	patience time.Duration
+
+	// What a process of the generator's own is started from, and where it complains;
+	// "": there is none to start.
+	executable string
+	log        io.Writer
+	pinned     bool // the generator has CPUs of its own
 }
 
 // inPhases measures one phase of a scenario after the other. No two have a channel in

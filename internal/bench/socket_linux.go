@@ -23,7 +23,7 @@ var dialed atomic.Int64
 // thousands of connections from one to the same server, the kernel spends more on the
 // search for a free port than everybody else on the connection. Nor does it keep such
 // a connection alive, or watch ctx for one, which is over before anybody could cancel it,
-// or after two more SYNs (7 s) to a server that does not accept.
+// or after three more SYNs (15 s) to a server that does not accept.
 func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || !at.Addr().Is4() || !at.Addr().IsLoopback() {
@@ -38,7 +38,7 @@ func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
 			err := raw.Control(func(fd uintptr) { // the port is chosen when both ends are known
 				failed = errors.Join(
 					unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1),
-					unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_SYNCNT, 2),
+					unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_SYNCNT, 3),
 				)
 			})
 			return errors.Join(err, failed)

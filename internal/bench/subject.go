@@ -28,7 +28,8 @@ type subject interface {
 	// address is the URL that this seat's member connects to, token included.
 	address(s seat) (string, error)
 	// join connects, joins the seat's channel and, for writers, makes ready to
-	// push. The socket's next frame is the first after that.
+	// push. The socket's next frame is the first after that. Of the subject it uses
+	// nothing but its type: newcomers join from another process.
 	join(ctx context.Context, address string, s seat) (*socket, *pushWriter, error)
 	// answers says whether every push of this mode is answered.
 	answers(m Mode) bool
