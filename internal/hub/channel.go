@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/metrics"
 	"github.com/chorale-rt/chorale/internal/presence"
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -17,6 +18,8 @@ type Channel struct {
 	topic string
 	log   string // the name in the engine
 	refs  int    // guarded by Hub.mu
+
+	delivered *metrics.Cell // frames that members were handed
 
 	opening sync.Mutex // held while the watch is started
 	stop    func()     // of the watch; nil until it runs
@@ -38,8 +41,8 @@ type Channel struct {
 	flushed  sync.Cond // of delivery: nobody does any more
 }
 
-func newChannel(h *Hub, name protocol.Channel) *Channel {
-	c := &Channel{hub: h, name: name, topic: name.Topic(), log: name.Log(), turn: 1}
+func newChannel(h *Hub, name protocol.Channel, delivered *metrics.Cell) *Channel {
+	c := &Channel{hub: h, name: name, topic: name.Topic(), log: name.Log(), delivered: delivered, turn: 1}
 	c.flushed.L = &c.delivery
 	return c
 }
@@ -212,7 +215,7 @@ func (c *Channel) hand(events []engine.Event) {
 	clear(c.frames) // the encoded bytes live on with those that still write them
 	c.scratch = b.scratch
 	clear(c.scratch[:cap(c.scratch)])
-	c.hub.metrics.MessagesDelivered(delivered)
+	c.delivered.Add(delivered)
 }
 
 // render folds the events into frames and returns the members of that moment:

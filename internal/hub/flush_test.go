@@ -17,7 +17,7 @@ func (idle) Flush()                    {}
 
 func TestWhoWaitsForAFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newChannel(nil, protocol.Channel{Name: "room"})
+		c := newChannel(nil, protocol.Channel{Name: "room"}, nil)
 		c.due, c.flushing = []Sink{idle{}}, true
 		done := make(chan struct{})
 		go func() { defer close(done); c.Flush() }()
@@ -48,7 +48,7 @@ func TestWhoWaitsForAFlush(t *testing.T) {
 
 func TestAHolderDoesNotWaitForAFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newChannel(nil, protocol.Channel{Name: "room"})
+		c := newChannel(nil, protocol.Channel{Name: "room"}, nil)
 		c.due, c.flushing = []Sink{idle{}}, true
 		c.hold()
 		c.Deliver([]engine.Event{{Entry: &engine.Entry{Kind: engine.KindMessage, Data: []byte("{}")}}})
@@ -120,7 +120,7 @@ func (n noting) Flush() { *n.order = append(*n.order, n.name) }
 func TestARoomIsFlushedBeforeAHall(t *testing.T) {
 	var order []string
 	member := func(name string, sinks int) *Member {
-		c := newChannel(nil, protocol.Channel{Name: name})
+		c := newChannel(nil, protocol.Channel{Name: name}, nil)
 		c.due = slices.Repeat([]Sink{noting{name: name, order: &order}}, sinks)
 		return &Member{channel: c}
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/chorale-rt/chorale/internal/engine"
+	"github.com/chorale-rt/chorale/internal/metrics"
 	"github.com/chorale-rt/chorale/protocol"
 )
 
@@ -18,10 +19,11 @@ type Hub struct {
 	channels map[protocol.Channel]*Channel
 }
 
-// Metrics is what the hub counts. Both are called once per batch, not per member.
+// Metrics is what the hub counts.
 type Metrics interface {
-	// MessagesDelivered adds frames that were handed to members.
-	MessagesDelivered(n int)
+	// Delivered is where a new channel counts the frames that members are handed, once
+	// per batch.
+	Delivered() *metrics.Cell
 	// ChannelsChanged adds to the number of channels with members.
 	ChannelsChanged(delta int)
 }
@@ -75,7 +77,7 @@ func (h *Hub) acquire(name protocol.Channel) *Channel {
 	defer h.mu.Unlock()
 	ch := h.channels[name]
 	if ch == nil {
-		ch = newChannel(h, name)
+		ch = newChannel(h, name, h.metrics.Delivered())
 		h.channels[name] = ch
 		h.metrics.ChannelsChanged(1)
 	}

@@ -15,13 +15,13 @@ type Server struct {
 	sessions  prometheus.Gauge
 	opened    prometheus.Counter
 	channels  prometheus.Gauge
-	received  prometheus.Counter
 	malformed prometheus.Counter
-	delivered prometheus.Counter
 	joins     *prometheus.CounterVec
 	pushes    *prometheus.CounterVec
 	limited   *prometheus.CounterVec
 	reloads   *prometheus.CounterVec
+
+	received, delivered cells
 }
 
 // New registers the metrics with a registry of their own.
@@ -40,15 +40,19 @@ func New() *Server {
 		sessions:  gauge("sessions", "Open sessions."),
 		opened:    counter("sessions_opened_total", "Sessions that were opened."),
 		channels:  gauge("channels", "Channels with members on this node."),
-		received:  counter("frames_received_total", "Frames received from clients."),
 		malformed: counter("frames_malformed_total", "Frames dropped because they could not be decoded."),
-		delivered: counter("messages_delivered_total", "Frames handed to members."),
 		joins:     counterBy("joins_refused_total", "Joins that were refused, by error code.", "code"),
 		pushes:    counterBy("pushes_refused_total", "Pushes answered with an error, by error code.", "code"),
 		limited:   counterBy("limited_total", "What was refused, dropped or delayed by a limit, by its name.", "limit"),
 		reloads:   counterBy("rules_reloads_total", "Attempts to read the rules anew, by result.", "result"),
 	}
-	s.registry.MustRegister(s.sessions, s.opened, s.channels, s.received, s.malformed, s.delivered, s.joins, s.pushes, s.limited, s.reloads,
+	summed := func(name, help string, of *cells) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "chorale", Name: name, Help: help}, of.sum)
+	}
+	s.registry.MustRegister(s.sessions, s.opened, s.channels, s.malformed,
+		summed("frames_received_total", "Frames received from clients.", &s.received),
+		summed("messages_delivered_total", "Frames handed to members.", &s.delivered),
+		s.joins, s.pushes, s.limited, s.reloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }
@@ -64,8 +68,11 @@ func (s *Server) SessionOpened() { s.opened.Inc(); s.sessions.Inc() }
 // SessionClosed counts a session out.
 func (s *Server) SessionClosed() { s.sessions.Dec() }
 
-// FrameReceived counts a frame from a client.
-func (s *Server) FrameReceived() { s.received.Inc() }
+// Received is where one of many sessions counts the frames that its client sends.
+func (s *Server) Received() *Cell { return s.received.give() }
+
+// Delivered is where one of many channels counts the frames that members are handed.
+func (s *Server) Delivered() *Cell { return s.delivered.give() }
 
 // FrameMalformed counts a frame that was dropped (F5).
 func (s *Server) FrameMalformed() { s.malformed.Inc() }
@@ -95,9 +102,6 @@ func (s *Server) RulesReloaded(ok bool) {
 	}
 	s.reloads.WithLabelValues(result).Inc()
 }
-
-// MessagesDelivered adds frames that were handed to members.
-func (s *Server) MessagesDelivered(n int) { s.delivered.Add(float64(n)) }
 
 // ChannelsChanged adds to the number of channels with members.
 func (s *Server) ChannelsChanged(delta int) { s.channels.Add(float64(delta)) }

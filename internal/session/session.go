@@ -15,6 +15,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/hub"
 	"github.com/chorale-rt/chorale/internal/limit"
+	"github.com/chorale-rt/chorale/internal/metrics"
 	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/protocol"
 )
@@ -41,7 +42,7 @@ type Verifier interface {
 type Metrics interface {
 	SessionOpened()
 	SessionClosed()
-	FrameReceived()
+	Received() *metrics.Cell // where a session counts the frames of its client
 	FrameMalformed()
 	JoinRefused(code string)
 	PushRefused(code string)
@@ -69,6 +70,8 @@ type Session struct {
 	id      string
 	version protocol.Version
 	limits  *limit.Limiter
+
+	received *metrics.Cell // frames from the client
 
 	ctx    context.Context // ends with the session: what it still waits for is given up
 	cancel context.CancelFunc
@@ -102,6 +105,8 @@ func New(deps *Deps, conn Conn, version protocol.Version, token string) *Session
 		ctx:     ctx,
 		cancel:  cancel,
 		token:   token,
+
+		received: deps.Metrics.Received(),
 	}
 	// Locked, so that a revocation of this moment is seen by Verify or else by
 	// the registry's Recheck, which has to wait.
@@ -116,7 +121,7 @@ func New(deps *Deps, conn Conn, version protocol.Version, token string) *Session
 
 // Receive handles one frame. data belongs to the caller again when it returns.
 func (s *Session) Receive(isBinary bool, data []byte) {
-	s.deps.Metrics.FrameReceived()
+	s.received.Add(1)
 	var f protocol.Frame
 	var err error
 	switch {

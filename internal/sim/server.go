@@ -11,6 +11,7 @@ import (
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/hub"
 	"github.com/chorale-rt/chorale/internal/limit"
+	"github.com/chorale-rt/chorale/internal/metrics"
 	"github.com/chorale-rt/chorale/internal/policy"
 	"github.com/chorale-rt/chorale/internal/session"
 	"github.com/chorale-rt/chorale/protocol"
@@ -64,15 +65,15 @@ func (s *server) remove(l *link) {
 // silence is metrics that nobody reads.
 type silence struct{}
 
-func (silence) MessagesDelivered(int) {}
-func (silence) ChannelsChanged(int)   {}
-func (silence) SessionOpened()        {}
-func (silence) SessionClosed()        {}
-func (silence) FrameReceived()        {}
-func (silence) FrameMalformed()       {}
-func (silence) JoinRefused(string)    {}
-func (silence) PushRefused(string)    {}
-func (silence) Limited(string)        {}
+func (silence) Delivered() *metrics.Cell { return nil }
+func (silence) ChannelsChanged(int)      {}
+func (silence) SessionOpened()           {}
+func (silence) SessionClosed()           {}
+func (silence) Received() *metrics.Cell  { return nil }
+func (silence) FrameMalformed()          {}
+func (silence) JoinRefused(string)       {}
+func (silence) PushRefused(string)       {}
+func (silence) Limited(string)           {}
 
 // channelSpec is a channel that clients take part in.
 type channelSpec struct {
