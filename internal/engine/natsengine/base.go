@@ -43,7 +43,7 @@ func (e *Engine) writeBase(c *channel, body []byte, upTo uint64) {
 	ctx, cancel := context.WithTimeout(e.stop, e.options.Patience)
 	defer cancel()
 	if err := e.tryBase(ctx, c, body, upTo); err != nil {
-		e.options.Logger.Debug("a log was not compacted", "channel", c.Name, "cause", err)
+		e.options.Logger.Debug("a log was not compacted", "channel", c.name, "cause", err)
 	}
 }
 
@@ -90,7 +90,7 @@ func (e *Engine) baseBody(ctx context.Context, c *channel, body []byte) ([]uint6
 
 // compact deletes what is older than a base that was stored.
 func (e *Engine) compact(ctx context.Context, c *channel, m *message, expected, upTo uint64) error {
-	base, err := decodeBase(c.Name, m.body)
+	base, err := decodeBase(c.name, m.body)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package natsengine
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,7 @@ import (
 // loading goroutine may touch the rest, but for ahead.
 type channel struct {
 	chanlog.Log
+	name    string // as the log has it, for those who read from the stream without the lock
 	shard   *shard
 	part    int
 	escaped string
@@ -34,6 +37,7 @@ type channel struct {
 
 	pending []*op   // not sequenced, oldest first
 	flight  *flight // sequenced, on its way to the stream
+	adrift  *flight // it may be in what was read anew; who sent it knows more
 	pumping bool    // a goroutine takes care of pending
 	tidy    bool    // the sweep wants a base written
 	repairs bool    // a goroutine reads what is missing
@@ -72,7 +76,7 @@ type delivery struct {
 }
 
 func newChannel(s *shard, name string) *channel {
-	c := &channel{shard: s, loading: make(chan struct{}), escaped: escape(name), began: time.Now()}
+	c := &channel{name: name, shard: s, loading: make(chan struct{}), escaped: escape(name), began: time.Now()}
 	c.part = partition(name, s.engine.store.partitions)
 	c.flushed.L = &s.mu
 	c.Init(name)
@@ -233,6 +237,11 @@ type flight struct {
 	appended  int64 // of before
 	body      []byte
 	over      bool // it was applied, or cannot be any more
+	found     bool // what was read anew has entries like its own
+
+	// The following belong to who sends it.
+	stored bool // the servers say so
+	unsure bool // they may have stored it without saying so
 }
 
 // abandoned says whether nobody waits for any of it.
@@ -298,7 +307,7 @@ func (c *channel) abort() {
 	}
 	c.Rollback(appends)
 	c.Retention, c.Appended = f.retention, f.appended
-	c.pending = append(append(make([]*op, 0, len(f.ops)+len(c.pending)), f.ops...), c.pending...)
+	c.requeue(f)
 }
 
 // fail takes a flight back and answers its calls with an error.
@@ -310,6 +319,66 @@ func (c *channel) fail(err error) {
 		o.Err = err
 	}
 	c.gather(nil, f.ops...)
+}
+
+// mayBeIn says whether a log of the flight's epoch, read anew, has its entries, or had
+// them as far as anybody can see: it goes as far and has dropped them all. A batch is
+// stored as a whole or not at all and no other one has its offsets, so one entry tells
+// of all. What another node wrote alike in the same millisecond cannot be told apart,
+// but counts only for a batch that may have been stored (settle).
+func (f *flight) mayBeIn(l *chanlog.Log) bool {
+	if len(f.entries) == 0 {
+		return false
+	}
+	first := f.entries[0].Record.Offset
+	last := first + uint64(len(f.entries)) - 1
+	if l.Head < last {
+		return false
+	}
+	for _, kept := range [][]*chanlog.Record{l.Kept.Records(), l.Tail.After(first - 1)} {
+		for _, r := range kept {
+			if r.Offset < first || r.Offset > last {
+				continue
+			}
+			own := f.entries[r.Offset-first].Record
+			if !bytes.Equal(chanlog.AppendEntry(nil, r), chanlog.AppendEntry(nil, own)) {
+				return false
+			}
+			f.found = true
+		}
+	}
+	return true
+}
+
+// settle answers the calls of a flight that was adrift, once it was sent: as it was
+// stored, or not at all when nobody can know. What was refused for sure is decided over
+// again.
+func (c *channel) settle() {
+	f := c.adrift
+	c.adrift = nil
+	switch {
+	case f.stored, f.unsure && f.found:
+	case f.unsure:
+		for _, o := range f.ops {
+			o.Err = errForgotten
+		}
+	default:
+		for _, o := range f.ops {
+			o.Append = chanlog.Append{}
+		}
+		c.requeue(f)
+		return
+	}
+	c.gather(nil, f.ops...)
+}
+
+// errForgotten: the answer was lost, and the log does not keep what would show whether
+// the append is in it.
+var errForgotten = fmt.Errorf("the outcome is unknown: %w", engine.ErrUnavailable)
+
+// requeue lets a flight's calls be the next that are decided over.
+func (c *channel) requeue(f *flight) {
+	c.pending = append(append(make([]*op, 0, len(f.ops)+len(c.pending)), f.ops...), c.pending...)
 }
 
 // advance notes that the message at seq was applied.
@@ -334,22 +403,23 @@ type message struct {
 // the channel has to be read anew, because what lies between is gone.
 func (c *channel) apply(m *message) bool {
 	e := c.shard.engine
-	if f := c.flight; f != nil {
-		if m.batch != nil && m.batch.node == e.id && m.batch.number == f.number {
-			c.land(f, m.seq, m.pieces)
-			return true
-		}
+	if m.base != nil {
+		return c.applyBase(m)
+	}
+	if f := c.flight; f != nil && m.batch.node == e.id && m.batch.number == f.number {
+		c.land(f, m.seq, m.pieces)
+		return true
+	}
+	if m.batch.epoch != c.Epoch || m.batch.first > c.Head+1 {
+		return false // the flight may be in what is gone
+	}
+	if c.flight != nil { // another batch is where it would be
 		c.abort()
 	}
-	switch {
-	case m.base != nil:
-		return c.applyBase(m)
-	case m.batch.epoch != c.Epoch, m.batch.first > c.Head+1:
-		return false
-	case m.batch.first == c.Head+1:
+	if m.batch.first == c.Head+1 {
 		c.applyBatch(m.batch)
-	default:
-		e.options.Logger.Error("a batch does not follow its log and is left out", "channel", c.Name, "seq", m.seq,
+	} else {
+		e.options.Logger.Error("a batch does not follow its log and is left out", "channel", c.name, "seq", m.seq,
 			"offset", m.batch.first, "head", c.Head)
 	}
 	c.advance(m.seq, len(m.body), m.pieces)
@@ -368,10 +438,14 @@ func (c *channel) applyBatch(b *batch) {
 	c.gather(events)
 }
 
-// applyBase notes what the log need not hold any more.
+// applyBase notes what the log need not hold any more. A flight goes on behind the base,
+// which says nothing new.
 func (c *channel) applyBase(m *message) bool {
 	if m.base.log.Epoch != c.Epoch || m.base.head > c.Head {
 		return false
+	}
+	if c.flight != nil {
+		c.flight.expected = m.seq
 	}
 	c.advance(m.seq, 0, m.pieces)
 	c.size = c.size.after(m)
@@ -390,10 +464,15 @@ func (s logSize) after(m *message) logSize {
 }
 
 // become takes over what was read of the channel, and tells watchers what they
-// have missed.
+// have missed. A flight that may be in there is not decided over again: it would be
+// stored twice.
 func (c *channel) become(img *image) {
-	if c.flight != nil {
-		c.abort()
+	if f := c.flight; f != nil {
+		if img.log.Epoch == c.Epoch && f.mayBeIn(img.log) {
+			f.over, c.flight, c.adrift = true, nil, f
+		} else {
+			c.abort()
+		}
 	}
 	before := c.Position()
 	c.Become(img.log)

@@ -21,8 +21,10 @@
 // without locks. When no answer comes the node asks again, as a leader that steps
 // down answers nothing any more, and after two seconds it looks: its batch is in
 // the log, or another one is, or none; then the same batch is sent again, which
-// the condition makes harmless. One goroutine does that for a channel, for as long as
-// something waits.
+// the condition makes harmless. When that place was compacted away meanwhile, what
+// the log keeps at the batch's offsets shows whose they are; when it keeps nothing
+// there nobody knows, and the appends fail with engine.ErrUnavailable. One goroutine
+// does that for a channel, for as long as something waits.
 //
 // # How entries reach watchers
 //

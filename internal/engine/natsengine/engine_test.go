@@ -47,7 +47,9 @@ func unusedPrefix() string { return fmt.Sprint("test-", prefixes.Add(1)) }
 // open opens an engine with options that suit tests.
 func open(t testing.TB, s *server.Server, o Options) *Engine {
 	t.Helper()
-	o.Servers = []string{s.ClientURL()}
+	if o.Servers == nil {
+		o.Servers = []string{s.ClientURL()}
+	}
 	if o.Prefix == "" {
 		o.Prefix = unusedPrefix()
 	}

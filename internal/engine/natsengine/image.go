@@ -50,7 +50,7 @@ func (e *Engine) tryImage(ctx context.Context, c *channel) (*image, error) {
 	end, err := e.store.end(ctx, c.part, c.escaped)
 	if errors.Is(err, errGone) {
 		l := &chanlog.Log{}
-		l.Init(c.Name)
+		l.Init(c.name)
 		l.Epoch = e.store.epoch(c.part)
 		return &image{log: l}, nil
 	}
@@ -69,7 +69,7 @@ func (e *Engine) tryImage(ctx context.Context, c *channel) (*image, error) {
 		}
 		messages = append(messages, m)
 	}
-	return fold(c.Name, messages, e.now())
+	return fold(c.name, messages, e.now())
 }
 
 // decode reads what a message says, and its pieces where it has some.
@@ -80,7 +80,7 @@ func (e *Engine) decode(ctx context.Context, c *channel, s *stored) (*message, e
 	}
 	m := &message{stored: *s}
 	m.body = body
-	return m, m.decode(c.Name)
+	return m, m.decode(c.name)
 }
 
 // decode reads the body.

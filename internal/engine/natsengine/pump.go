@@ -68,7 +68,7 @@ func (e *Engine) append(ctx context.Context, channel string, w engine.Write) (en
 // delay is why appends have no answer yet: nothing is sent while this node's own
 // watchers do not keep up, or else the servers do not answer.
 func (c *channel) delay() error {
-	if c.flight == nil && c.isBehind() {
+	if c.flight == nil && c.adrift == nil && c.isBehind() {
 		return errBehind
 	}
 	return engine.ErrUnavailable
@@ -140,6 +140,8 @@ func (e *Engine) fly(c *channel, f *flight) {
 		err := e.attempt(c, f)
 		s.mu.Lock()
 		switch {
+		case c.adrift == f:
+			c.settle()
 		case f.over:
 		case err == nil && len(f.entries) == 0:
 			c.land(f, 0, nil)
@@ -175,10 +177,17 @@ func (e *Engine) attempt(c *channel, f *flight) error {
 		}
 		return err
 	}
-	seq, pieces, err := e.store.append(ctx, c.part, c.escaped, f.body, f.expected)
 	s := c.shard
+	s.mu.Lock()
+	expected, over := f.expected, f.over
+	s.mu.Unlock()
+	if over {
+		return nil
+	}
+	seq, pieces, err := e.store.append(ctx, c.part, c.escaped, f.body, expected)
 	if err == nil {
 		e.store.worked(c.part)
+		f.stored = true
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !f.over {
@@ -193,6 +202,7 @@ func (e *Engine) attempt(c *channel, f *flight) error {
 		e.store.failed(c.part, time.Now().UnixMilli())
 	}
 	if !errors.Is(err, errMoved) || errors.Is(err, errUnsure) {
+		f.unsure = true
 		s.mu.Lock()
 		e.hintLocked(c) // others may have missed what was stored after all
 		s.mu.Unlock()

@@ -200,7 +200,7 @@ func (e *Engine) recoverLoss(ctx context.Context, c *channel, applied uint64) er
 	}
 	if img.log.Epoch != known {
 		e.options.Logger.Error("a log has lost entries and goes on under another epoch; clients load anew",
-			"channel", c.Name, "applied", applied, "left", img.seq)
+			"channel", c.name, "applied", applied, "left", img.seq)
 		c.ahead = 0
 		c.become(img)
 		c.account()
@@ -248,7 +248,7 @@ func (e *Engine) repair(c *channel) {
 		}
 		s.mu.Unlock()
 		if err != nil && try == readTries {
-			e.options.Logger.Warn("a log cannot be read; it is tried again", "channel", c.Name, "cause", err)
+			e.options.Logger.Warn("a log cannot be read; it is tried again", "channel", c.name, "cause", err)
 		}
 		if !e.pause(pauseAfter(try)) {
 			s.mu.Lock()

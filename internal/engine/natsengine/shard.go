@@ -111,7 +111,7 @@ func (e *Engine) loadImage(c *channel) (*image, error) {
 	if !e.makeRoom(c.Held) {
 		return nil, errMemory
 	}
-	sub, err := e.store.nc.ChanSubscribe(e.store.subjects.live(c.part, "*", c.escaped), e.live[hash(c.Name)%listeners])
+	sub, err := e.store.nc.ChanSubscribe(e.store.subjects.live(c.part, "*", c.escaped), e.live[hash(c.name)%listeners])
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -133,14 +133,14 @@ func (e *Engine) loadImage(c *channel) (*image, error) {
 // letGoLocked takes a channel out of memory.
 func (e *Engine) letGoLocked(c *channel) {
 	s := c.shard
-	if s.channels[c.Name] == c {
-		delete(s.channels, c.Name)
+	if s.channels[c.name] == c {
+		delete(s.channels, c.name)
 	}
 	c.gone = true
 	e.memory.used.Add(-c.Forget())
 	if sub := c.sub.Load(); sub != nil {
 		if err := sub.Unsubscribe(); err != nil && e.store.nc.IsConnected() {
-			e.options.Logger.Debug("unsubscribe", "channel", c.Name, "cause", err)
+			e.options.Logger.Debug("unsubscribe", "channel", c.name, "cause", err)
 		}
 	}
 }
