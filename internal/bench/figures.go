@@ -80,8 +80,8 @@ type RushFigures struct {
 	Refused   int64 `json:"refused"`   // errors, too
 	GaveUp    int64 `json:"gaveUp"`    // were not in when their patience was over
 
-	// From the begin of a newcomer's connect to the answer to its join. Who gave up has
-	// waited for as long; who was refused does not count.
+	// From the begin of a newcomer's connect to the answer to its join. Who gave up counts
+	// with the time that all had from the begin of the rush; who was refused does not count.
 	P50Us float64 `json:"p50Us"`
 	P99Us float64 `json:"p99Us"`
 

@@ -173,7 +173,7 @@ func (n *newcomers) begin() time.Time {
 	now := time.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.lastBegan = now.Sub(n.began)
+	n.lastBegan = max(n.lastBegan, now.Sub(n.began))
 	return now
 }
 

@@ -111,9 +111,9 @@ func (c *Channel) Deliver(events []engine.Event) {
 
 // Flush implements engine.Sink: what members were handed is written. Nothing is locked
 // meanwhile, so that others' messages are handed over, and go into the writes that are
-// still to be made. One caller flushes at a time, for all, with others to help him when
-// these are many; the others wait until theirs is in somebody's hands. So who pushes more than can be written is slowed
-// down, and the more of them there are, the more goes into one write.
+// still to be made. One caller flushes at a time, for all, with help when these are many;
+// the others wait until theirs is in somebody's hands. So who pushes more than can be
+// written is slowed down, and the more of them there are, the more goes into one write.
 func (c *Channel) Flush() {
 	c.delivery.Lock()
 	defer c.delivery.Unlock()

@@ -14,7 +14,10 @@ const share = 128
 // once: a message to thousands is tens of milliseconds of writes, and one CPU's work would
 // be everybody's latency whatever the machine has.
 func flushAll(sinks []Sink) {
-	helpers := min(len(sinks)/share, runtime.GOMAXPROCS(0)) - 1
+	helpers := len(sinks)/share - 1
+	if helpers > 0 {
+		helpers = min(helpers, runtime.GOMAXPROCS(0)-1)
+	}
 	if helpers <= 0 {
 		for _, sink := range sinks {
 			sink.Flush()

@@ -232,7 +232,7 @@ func (m *Member) Release() { m.channel.release() }
 // Flush writes what the members' channels were handed: a room before a hall, which would
 // keep it waiting for thousands of writes. The order of members may be another then.
 func Flush(members ...*Member) {
-	if len(members) > 1 {
+	if len(members) > 1 { // their numbers may change meanwhile, and the order be less good
 		slices.SortFunc(members, func(a, b *Member) int { return cmp.Compare(a.channel.dueNow(), b.channel.dueNow()) })
 	}
 	for _, m := range members {

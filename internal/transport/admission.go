@@ -30,6 +30,7 @@ type line struct {
 const (
 	arrivalsPerTurn = 64
 	socketsPerTurn  = 8
+	goneToo         = 8 // times as many when most have gone
 )
 
 // listen has somebody hear what an arrival has to say, now or when it has its turn.
@@ -38,6 +39,7 @@ func (p *poller) listen(c *polled) {
 	a.mu.Lock()
 	now := p.passLocked(&a.arrivals, arrivalsPerTurn)
 	if !now {
+		c.inLine.Store(true)
 		a.arrivals.waiting = append(a.arrivals.waiting, c)
 	}
 	a.mu.Unlock()
@@ -105,10 +107,17 @@ func (a *admission) turn() (arrivals, sockets []*polled) {
 	return arrivals, sockets
 }
 
+// next returns whose turn it is: so many, and those between them who seem to have gone,
+// which costs little to find out.
 func (l *line) next(perTurn int) []*polled {
-	l.passed = min(perTurn, len(l.waiting))
-	next := l.waiting[:l.passed:l.passed]
-	if l.waiting = l.waiting[l.passed:]; len(l.waiting) == 0 {
+	n := 0
+	for l.passed = 0; n < len(l.waiting) && n < goneToo*perTurn && l.passed < perTurn; n++ {
+		if !l.waiting[n].hangup.Load() {
+			l.passed++
+		}
+	}
+	next := l.waiting[:n:n]
+	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
 		l.waiting = nil
 	}
 	return next

@@ -69,6 +69,23 @@ func TestAdmission(t *testing.T) {
 			t.Error("room is kept although nobody waits")
 		}
 	})
+	t.Run("who has gone takes nobody's place", func(t *testing.T) {
+		var l line
+		for i := range 100 {
+			c := new(polled)
+			c.hangup.Store(i%3 != 0)
+			l.waiting = append(l.waiting, c)
+		}
+		if next := l.next(8); len(next) != 22 || l.passed != 8 {
+			t.Errorf("%d in a turn, of whom %d count; want 22 and 8", len(next), l.passed)
+		}
+		for _, c := range l.waiting {
+			c.hangup.Store(true)
+		}
+		if next := l.next(8); len(next) != 64 || l.passed != 0 {
+			t.Errorf("%d in a turn, of whom %d count; want 64 and none", len(next), l.passed)
+		}
+	})
 	t.Run("who asks for a socket waits for a turn of others, who are served meanwhile", func(t *testing.T) {
 		e := newEndpoint(t, Options{})
 		in := e.dial(t)
@@ -118,6 +135,40 @@ func TestAdmission(t *testing.T) {
 		if _, err := silent.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("got %v; want the end of who has not asked", err)
 		}
+		open()
+		upgraded(t, waits)
+	})
+	t.Run("[R7] nor who has not been listened to yet", func(t *testing.T) {
+		e := newEndpoint(t, Options{})
+		open := e.server.poller.hold(t)
+		a := &e.server.poller.admission
+		a.mu.Lock()
+		a.arrivals.passed = arrivalsPerTurn
+		a.mu.Unlock()
+		waits := e.tcp(t)
+		says(t, waits, upgradeFor(socketOfX))
+		eventually(t, "it to wait", func() bool {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return len(a.arrivals.waiting) == 1
+		})
+		c := e.server.snapshot(nil)[0].conn.(*polled)
+		c.keepAlive(int64(headPatience + 2*time.Second))
+		c.hurry()
+		c.giveUp() // as the timer does
+		open()
+		upgraded(t, waits)
+	})
+	t.Run("nor because of the end of whoever had its descriptor before", func(t *testing.T) {
+		e := newEndpoint(t, Options{})
+		open := e.server.poller.hold(t)
+		a := &e.server.poller.admission
+		waits := e.tcp(t)
+		says(t, waits, upgradeFor(socketOfX))
+		eventually(t, "it to wait", func() bool { return a.count() == 1 })
+		c := e.server.snapshot(nil)[0].conn.(*polled)
+		c.hangup.Store(true) // as find does of an event that was fetched before that end
+		c.wake()
 		open()
 		upgraded(t, waits)
 	})

@@ -287,6 +287,7 @@ func (c *polled) arrive(a *arrival) step {
 	if a.size > 0 {
 		return c.called(a)
 	}
+	c.inLine.Store(false)
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	n, err := readNow(c.fd, (*buf)[:readSize])
@@ -341,7 +342,7 @@ func (c *polled) wait(a *arrival, size int) {
 
 // called is the turn of who has waited.
 func (c *polled) called(a *arrival) step {
-	if c.hangup.Load() {
+	if c.hangup.Load() && hasEnded(c.fd) {
 		return stepOver // it has not waited
 	}
 	return c.enter(a, a.head, a.size)
@@ -351,7 +352,9 @@ func (c *polled) called(a *arrival) step {
 // of which the first size bytes are its request.
 func (c *polled) enter(a *arrival, head []byte, size int) step {
 	if !c.greet(a, head[:size]) {
-		a.head = bytes.Clone(head)
+		if a.size == 0 { // head is borrowed
+			a.head = bytes.Clone(head)
+		}
 		return c.giveAway(a)
 	}
 	if size < len(head) && !c.draining && c.handle(head[size:]) != nil {
@@ -418,12 +421,17 @@ func (c *polled) hurryLocked() {
 	}
 }
 
-// giveUp cuts who has not asked for anything yet.
+// giveUp cuts who has not asked for anything yet. What nobody has listened to yet may be
+// a request.
 func (c *polled) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.arriving && !c.hasAsked {
+	switch {
+	case !c.arriving, c.hasAsked:
+	case !c.inLine.Load():
 		c.failLocked()
+	case c.lingering != nil:
+		c.lingering.Reset(lingerFor)
 	}
 }
 

@@ -232,7 +232,8 @@ type polled struct {
 	fd     int // closed by release, or given away, and nothing is done with it when ended
 
 	working atomic.Uint32 // idle, busy or again
-	hangup  atomic.Bool   // the end is near: read until it is there
+	hangup  atomic.Bool   // the end may be near: read until it is there
+	inLine  atomic.Bool   // has said something, and waits for its turn to be listened to
 
 	// Of the goroutine that works.
 	reader   reader
@@ -398,7 +399,9 @@ func (c *polled) finish() {
 func (c *polled) Close(code int, reason string) {
 	c.mu.Lock()
 	if c.arriving {
-		c.hurryLocked()
+		if !c.hasAsked {
+			c.hurryLocked()
+		}
 		c.mu.Unlock()
 		return
 	}
@@ -479,6 +482,15 @@ func (c *polled) cut() {
 	_ = unix.Shutdown(c.fd, unix.SHUT_RDWR) // it may have been cut by the client already
 	c.hangup.Store(true)
 	c.wake()
+}
+
+// hasEnded says whether nothing comes from a socket any more, without reading from it.
+func hasEnded(fd int) bool {
+	n, _, err := unix.Recvfrom(fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	if err != nil {
+		return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
+	}
+	return n == 0
 }
 
 // readNow reads what is there; unix.EAGAIN when that is nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chorale-rt/chorale/internal/engine"
@@ -59,6 +60,9 @@ func (e *Engine) append(ctx context.Context, channel string, w engine.Write) (en
 	default:
 	}
 	o.abandoned = true
+	if i := slices.Index(c.pending, o); i >= 0 { // it does not count as waiting any more
+		c.pending = slices.Delete(c.pending, i, i+1)
+	}
 	if err == nil {
 		err = fmt.Errorf("no answer for %v: %w", e.options.Patience, c.delay())
 	}
@@ -121,7 +125,10 @@ func (e *Engine) pump(c *channel) {
 		if len(c.pending) == 0 {
 			break
 		}
-		c.keepUp(context.Background()) // who does not want to wait as long is answered by append
+		c.keepUp(context.Background()) // who does not want to wait as long goes out of pending
+		if len(c.pending) == 0 {
+			continue
+		}
 		f := c.takeOff(e.now(), min(maxBatch, e.store.pieceSize()))
 		s.mu.Unlock()
 		e.fly(c, f)

@@ -40,7 +40,7 @@ var errBehind = fmt.Errorf("watchers on this node do not keep up: %w", engine.Er
 func (e *Engine) catchUp(ctx context.Context, c *channel) error {
 	r := reading{engine: e, channel: c}
 	err := r.catchUp(ctx)
-	if err != nil && r.waited && ctx.Err() != nil {
+	if err != nil && r.waited && ctx.Err() != nil && e.stop.Err() == nil {
 		return errBehind // the servers had what was left of the time
 	}
 	return err

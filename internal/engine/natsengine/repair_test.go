@@ -68,6 +68,14 @@ func isHeldUp(e *Engine) bool {
 	return s.channels[room].isBehind()
 }
 
+// pendingIn is how many appends wait in the room.
+func pendingIn(e *Engine) int {
+	s := e.shardOf(room)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.channels[room].pending)
+}
+
 // outweigh makes a base of the room so large that short messages cause no other.
 func outweigh(t *testing.T, e *Engine) {
 	t.Helper()
@@ -348,6 +356,9 @@ func TestBehind(t *testing.T) {
 			return err
 		})
 		wantOverloaded(t, "append", e, err)
+		if n := pendingIn(e); n != 0 {
+			t.Errorf("%d appends wait on, of whom nobody knows", n)
+		}
 		w.release()
 		mustAppend(t, e, text("behind"))
 		if want = append(want, "behind"); !slices.Equal(w.seen(), want) {
