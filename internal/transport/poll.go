@@ -233,7 +233,6 @@ type polled struct {
 
 	working atomic.Uint32 // idle, busy or again
 	hangup  atomic.Bool   // the end may be near: read until it is there
-	inLine  atomic.Bool   // has said something, and waits for its turn to be listened to
 
 	// Of the goroutine that works.
 	reader   reader
@@ -243,6 +242,7 @@ type polled struct {
 	arriving      bool // it is no WebSocket yet; user is an *arrival
 	hasAsked      bool // to be one
 	watchesWrites bool
+	inLine        atomic.Bool // has said something, and waits to be listened to; not guarded
 	lingering     *time.Timer
 }
 
