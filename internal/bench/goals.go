@@ -79,11 +79,11 @@ var goals = []goal{
 	},
 	{
 		"10,000 connections that say nothing", "below 0.5 % of one core",
-		own("idle", silent, Figures.cpuPercent), below(0.5), unit("%.1f %%"),
+		own("idle", silent, Figures.cpuPercent), below(0.5), unit("%.2f %%"),
 	},
 	{
 		"… but a heartbeat each every 15 s", "below 0.5 % of one core",
-		own("idle", beating, Figures.cpuPercent), below(0.5), unit("%.1f %%"),
+		own("idle", beating, Figures.cpuPercent), below(0.5), unit("%.2f %%"),
 	},
 	{
 		"Restart under 1,000 clients, until the last one has resumed", "below 5 s",
