@@ -36,9 +36,18 @@ const ARGS = [
   "--disable-sync",
 ];
 
-/** Starts a headless Chromium. */
-export function launch() {
-  return chromium.launch({ executablePath: executable(), args: ARGS });
+/**
+ * Starts a headless Chromium, and another one when it dies before it is there, as one of hundreds did by a segmentation fault in its first tenth of a second.
+ * That hides nothing that a page does to it: there is none yet.
+ */
+export async function launch() {
+  const start = () => chromium.launch({ executablePath: executable(), args: ARGS });
+  try {
+    return await start();
+  } catch (error) {
+    console.error(`Chromium did not start, and is started again: ${String(error).split("\n")[0]}`);
+    return await start();
+  }
 }
 
 /**
