@@ -26,7 +26,7 @@ type line struct {
 	waiting []*polled // in the order in which they came
 }
 
-// How many are let in before others have a turn: half a millisecond's work, and one.
+// How many are let in before others have a turn: some half a millisecond's work.
 const (
 	arrivalsPerTurn = 64
 	socketsPerTurn  = 8

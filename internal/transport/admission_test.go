@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"testing"
@@ -42,6 +43,17 @@ func (c *polled) waits() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.hasAsked
+}
+
+// kept is a client that has asked for a socket and waits, until open is called.
+func kept(t *testing.T) (e *endpoint, waits net.Conn, open func()) {
+	t.Helper()
+	e = newEndpoint(t, Options{})
+	open = e.server.poller.hold(t)
+	waits = e.tcp(t)
+	says(t, waits, upgradeFor(socketOfX))
+	eventually(t, "it to wait", func() bool { return e.server.poller.admission.count() == 1 })
+	return e, waits, open
 }
 
 func TestAdmission(t *testing.T) {
@@ -160,12 +172,7 @@ func TestAdmission(t *testing.T) {
 		upgraded(t, waits)
 	})
 	t.Run("nor because of the end of whoever had its descriptor before", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		open := e.server.poller.hold(t)
-		a := &e.server.poller.admission
-		waits := e.tcp(t)
-		says(t, waits, upgradeFor(socketOfX))
-		eventually(t, "it to wait", func() bool { return a.count() == 1 })
+		e, waits, open := kept(t)
 		c := e.server.snapshot(nil)[0].conn.(*polled)
 		c.hangup.Store(true) // as find does of an event that was fetched before that end
 		c.wake()
@@ -173,12 +180,7 @@ func TestAdmission(t *testing.T) {
 		upgraded(t, waits)
 	})
 	t.Run("who has gone meanwhile is not let in", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		a := &e.server.poller.admission
-		open := e.server.poller.hold(t)
-		waits := e.tcp(t)
-		says(t, waits, upgradeFor(socketOfX))
-		eventually(t, "it to wait", func() bool { return a.count() == 1 })
+		e, waits, open := kept(t)
 		_ = waits.Close()
 		c := e.server.snapshot(nil)[0].conn.(*polled)
 		eventually(t, "the end to be known", c.hangup.Load)
@@ -189,12 +191,7 @@ func TestAdmission(t *testing.T) {
 		}
 	})
 	t.Run("[R7] who waits when the server shuts down is told to come back", func(t *testing.T) {
-		e := newEndpoint(t, Options{})
-		a := &e.server.poller.admission
-		open := e.server.poller.hold(t)
-		waits := e.tcp(t)
-		says(t, waits, upgradeFor(socketOfX))
-		eventually(t, "it to wait", func() bool { return a.count() == 1 })
+		e, waits, open := kept(t)
 		gone := make(chan struct{})
 		go func() {
 			defer close(gone)

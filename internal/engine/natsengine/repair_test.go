@@ -366,45 +366,32 @@ func TestBehind(t *testing.T) {
 		}
 	})
 
-	t.Run("[E10] so is one that waits because what others wrote comes first", func(t *testing.T) {
-		a, b := pair(t, s, impatient)
-		outweigh(t, a)
-		w := observeSlowly(t, b)
-		deafen(t, b)
-		want := fill(t, a, someSteps)
-		err := within(t, func() error {
-			_, err := b.Append(t.Context(), room, text("late"))
+	for what, call := range map[string]func(*Engine) error{
+		"[E10] an append that waits because what others wrote comes first": func(e *Engine) error {
+			_, err := e.Append(t.Context(), room, text("late"))
 			return err
-		})
-		wantOverloaded(t, "append", b, err)
-		w.release()
-		if _, err := b.Head(t.Context(), room); err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(w.seen(), want) {
-			t.Errorf("%d entries, want %d", len(w.seen()), len(want))
-		}
-	})
-
-	t.Run("[E9] [E10] who asks for the head meanwhile is told ErrOverloaded, and the node is healthy", func(t *testing.T) {
-		a, b := pair(t, s, impatient)
-		outweigh(t, a)
-		w := observeSlowly(t, b)
-		deafen(t, b)
-		want := fill(t, a, someSteps)
-		err := within(t, func() error {
-			_, err := b.Head(t.Context(), room)
+		},
+		"[E9] [E10] who asks for the head meanwhile": func(e *Engine) error {
+			_, err := e.Head(t.Context(), room)
 			return err
+		},
+	} {
+		t.Run(what+" is told ErrOverloaded, and the node is healthy", func(t *testing.T) {
+			a, b := pair(t, s, impatient)
+			outweigh(t, a)
+			w := observeSlowly(t, b)
+			deafen(t, b)
+			want := fill(t, a, someSteps)
+			wantOverloaded(t, what, b, within(t, func() error { return call(b) }))
+			w.release()
+			if _, err := b.Head(t.Context(), room); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(w.seen(), want) {
+				t.Errorf("%d entries, want %d", len(w.seen()), len(want))
+			}
 		})
-		wantOverloaded(t, "head", b, err)
-		w.release()
-		if _, err := b.Head(t.Context(), room); err != nil {
-			t.Error(err)
-		}
-		if !slices.Equal(w.seen(), want) {
-			t.Errorf("%d entries, want %d", len(w.seen()), len(want))
-		}
-	})
+	}
 
 	t.Run("servers that only had the rest of the time are not blamed", func(t *testing.T) {
 		a, b := pair(t, s, still)
