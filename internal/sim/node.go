@@ -63,8 +63,9 @@ func (n *node) heal() {
 	for _, d := range drops {
 		n.log.mu.Lock()
 		n.dropLease(d.channel, d.holder)
+		feeds := n.told(d.channel)
 		n.log.mu.Unlock()
-		n.settle(d.channel)
+		n.settle(feeds)
 	}
 }
 
@@ -85,18 +86,23 @@ func (l *sharedLog) tell(channel string, n news) {
 	}
 }
 
-// settle lets a feed and its own node catch up after a call of its own, and the
-// other nodes unless their news take time. The log is not locked.
-func (n *node) settle(channel string) {
-	n.log.mu.Lock()
-	var behind []*feed
+// told returns the feeds that catch up with what the log of a channel was just told:
+// the node's own, and those of nodes whose news take no time. It is asked before the
+// log is unlocked, so that a node that closes meanwhile has shown what it acknowledges
+// (E3).
+func (n *node) told(channel string) []*feed {
+	var feeds []*feed
 	for _, other := range n.log.nodes {
 		if f := other.feeds[channel]; f != nil && (other == n || !other.relaxed) {
-			behind = append(behind, f)
+			feeds = append(feeds, f)
 		}
 	}
-	n.log.mu.Unlock()
-	for _, f := range behind {
+	return feeds
+}
+
+// settle lets feeds catch up after a call of the node's own. The log is not locked.
+func (n *node) settle(feeds []*feed) {
+	for _, f := range feeds {
 		f.deliver(-1)
 		if f.node == n {
 			f.repair()
@@ -169,11 +175,12 @@ func (n *node) Append(ctx context.Context, channel string, w engine.Write) (engi
 	}
 	lost := n.loseAnswer && entry != nil
 	n.loseAnswer = n.loseAnswer && !lost
+	feeds := n.told(channel)
 	n.log.mu.Unlock()
 	if lost {
 		return engine.Receipt{}, fmt.Errorf("append %s: %w: %w", channel, context.DeadlineExceeded, errLostAnswer)
 	}
-	n.settle(channel) // also after a conflict or a repeat: what it speaks of can be read
+	n.settle(feeds) // also after a conflict or a repeat: what it speaks of can be read
 	if err != nil {
 		return engine.Receipt{}, fmt.Errorf("append %s: %w", channel, err)
 	}
@@ -328,8 +335,9 @@ func (n *node) Send(ctx context.Context, channel string, e engine.Entry) error {
 		e.Time = n.log.now().UnixMilli()
 	}
 	n.log.tell(channel, news{sent: &e})
+	feeds := n.told(channel)
 	n.log.mu.Unlock()
-	n.settle(channel)
+	n.settle(feeds)
 	return nil
 }
 
@@ -348,8 +356,9 @@ func (n *node) PutLease(ctx context.Context, channel, holder string, value []byt
 	}
 	c.leases[holder] = lease{value, n}
 	n.log.tell(channel, news{lease: &engine.LeaseEvent{Holder: holder, Value: value}})
+	feeds := n.told(channel)
 	n.log.mu.Unlock()
-	n.settle(channel)
+	n.settle(feeds)
 	return nil
 }
 
@@ -372,8 +381,9 @@ func (n *node) DropLease(ctx context.Context, channel, holder string) error {
 		return nil
 	}
 	n.dropLease(channel, holder)
+	feeds := n.told(channel)
 	n.log.mu.Unlock()
-	n.settle(channel)
+	n.settle(feeds)
 	return nil
 }
 
