@@ -17,7 +17,7 @@ import (
 
 // channel is a channel in memory and its place in the streams. Everything in it
 // is guarded by its shard's lock; while loading is not nil nobody but the
-// loading goroutine may touch the rest, but for ahead.
+// loading goroutine may touch the rest, but for ahead and hinted.
 type channel struct {
 	chanlog.Log
 	name    string // as the log has it, for those who read from the stream without the lock
@@ -41,12 +41,13 @@ type channel struct {
 	pumping bool    // a goroutine takes care of pending
 	tidy    bool    // the sweep wants a base written
 	repairs bool    // a goroutine reads what is missing
+	hinted  bool    // there may be more than it is told of, since it last looked
 	used    int64   // Unix ms of the last use
 	busyAt  int64   // Unix ms, of the machine's clock, of the last traffic
 	check   checkTime
 	wrote   uint64 // place of the newest message that this node wrote
 	leases  leases
-	held    []*notice // that happened behind what is applied
+	held    []*notice // that happened behind what is applied, and not behind ahead
 	out     []delivery
 	handing bool // a goroutine hands out
 
@@ -464,7 +465,7 @@ func (s logSize) after(m *message) logSize {
 }
 
 // become takes over what was read of the channel, and tells watchers what they
-// have missed. A flight that may be in there is not decided over again: it would be
+// have missed and what happened behind it. A flight that may be in there is not decided over again: it would be
 // stored twice.
 func (c *channel) become(img *image) {
 	if f := c.flight; f != nil {
@@ -479,6 +480,12 @@ func (c *channel) become(img *image) {
 	c.seq, c.size = img.seq, img.size
 	c.ahead = max(c.ahead, c.seq)
 	c.shard.engine.checkSoonLocked(c)
+	c.showSince(before)
+	c.release()
+}
+
+// showSince tells watchers what they have missed in a log that was read anew.
+func (c *channel) showSince(before engine.Position) {
 	if len(c.Watchers) == 0 {
 		return
 	}

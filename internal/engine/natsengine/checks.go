@@ -2,7 +2,6 @@ package natsengine
 
 import (
 	"container/heap"
-	"context"
 	"sync"
 	"time"
 )
@@ -123,9 +122,4 @@ func (e *Engine) check(entry checkEntry, now int64) {
 	c.check.after = min(2*c.check.after, max(checkSeldom, e.options.QuietAfter).Milliseconds())
 	c.check.at = now + c.check.after
 	e.checks.add(c.check.at, c)
-}
-
-// repairCtx is for one attempt of a repair.
-func (e *Engine) repairCtx() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(e.stop, e.options.Patience)
 }

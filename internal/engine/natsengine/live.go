@@ -76,7 +76,7 @@ func (e *Engine) missed(sub *nats.Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.channels[name]; c != nil {
-		e.repairLocked(c)
+		e.lookAgainLocked(c)
 	}
 }
 
@@ -246,7 +246,7 @@ func (c *channel) obey(n *notice) {
 	case noticeLease, noticeLeases:
 		e.takeLeases(c, n)
 	case noticeHint:
-		e.repairLocked(c)
+		e.lookAgainLocked(c)
 	default:
 		e.options.Logger.Debug("notice is not for a channel", "kind", n.kind)
 	}

@@ -322,7 +322,7 @@ func (e *Engine) reconnected() {
 		if c.leases.number > 0 {
 			e.tell(c.part, c.ownLeases())
 		}
-		e.repairLocked(c)
+		e.lookAgainLocked(c)
 	})
 }
 

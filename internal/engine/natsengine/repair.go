@@ -209,6 +209,13 @@ func (e *Engine) recoverLoss(ctx context.Context, c *channel, applied uint64) er
 	return nil
 }
 
+// lookAgainLocked lets the leader be asked for the log's end, also when a repair is under
+// way that has asked already: what there is may have come since.
+func (e *Engine) lookAgainLocked(c *channel) {
+	c.hinted = true
+	e.repairLocked(c)
+}
+
 // repairLocked lets what is missing be read, unless that is under way.
 func (e *Engine) repairLocked(c *channel) {
 	if c.repairs || c.gone || c.loading != nil || c.shard.closed {
@@ -224,24 +231,23 @@ func (e *Engine) repairLocked(c *channel) {
 
 // repair reads until nothing is missing that this node was told of.
 func (e *Engine) repair(c *channel) {
-	e.checks.enter()
-	defer e.checks.leave()
 	s := c.shard
 	for try := 1; ; try++ {
 		s.mu.Lock()
 		before := c.seq
+		c.hinted = false
 		s.mu.Unlock()
-		ctx, cancel := e.repairCtx()
-		err := e.catchUp(ctx, c)
-		cancel()
+		err := e.repairOnce(c)
 		s.mu.Lock()
 		if c.seq > before { // it grows while it is read, as when this node is behind
 			try = 1
 		}
 		if err == nil && c.seq < c.ahead && try > readTries {
 			c.ahead = c.seq // it was told wrong
+			c.release()
+			c.handOut()
 		}
-		if c.gone || s.closed || (err == nil && c.seq >= c.ahead) {
+		if c.gone || s.closed || (err == nil && c.seq >= c.ahead && !c.hinted) {
 			c.repairs = false
 			s.mu.Unlock()
 			return
@@ -259,11 +265,21 @@ func (e *Engine) repair(c *channel) {
 	}
 }
 
+// repairOnce is one attempt of a repair. It has its place among those that read at a time
+// for no longer: one that fails must not keep others from theirs while it pauses.
+func (e *Engine) repairOnce(c *channel) error {
+	e.checks.enter()
+	defer e.checks.leave()
+	ctx, cancel := context.WithTimeout(e.stop, e.options.Patience)
+	defer cancel()
+	return e.catchUp(ctx, c)
+}
+
 // release applies what other nodes told of and what happened behind messages
-// that have been applied by now.
+// that have been applied by now, or that there are none of any more.
 func (c *channel) release() {
 	n := 0
-	for n < len(c.held) && c.held[n].after <= c.seq {
+	for n < len(c.held) && (c.held[n].after <= c.seq || c.held[n].after > c.ahead) {
 		n++
 	}
 	ready := c.held[:n]

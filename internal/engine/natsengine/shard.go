@@ -102,7 +102,7 @@ func (e *Engine) load(c *channel) {
 	for _, n := range early {
 		e.takeLocked(c, n)
 	}
-	if c.ahead > c.seq {
+	if c.ahead > c.seq || c.hinted {
 		e.repairLocked(c)
 	}
 }
