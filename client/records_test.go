@@ -141,7 +141,9 @@ func TestRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Millisecond) // so that Ada's stamp is newer
+		for written := time.Now().UnixMilli(); time.Now().UnixMilli() == written; { // stamps count in ms: Ada's is newer
+			time.Sleep(50 * time.Microsecond)
+		}
 		settle(t)(notes.Patch("n1", map[string]any{"content": "ada's"}))
 		if o := settle(t)(m, nil); o.Status != client.Superseded && o.Status != client.Applied {
 			t.Errorf("%+v", o)
