@@ -24,13 +24,21 @@ func (c *channel) wantsBase() bool {
 	return c.tidy || (c.size.since > long && c.wrote == c.seq) || c.size.since > 4*long
 }
 
-// prepareBase encodes what the channel holds at this moment, and the place of
-// the last message that is in it.
-func (c *channel) prepareBase() (body []byte, upTo uint64) {
+// draft is a base that is not in the log yet.
+type draft struct {
+	body   []byte
+	pieces []uint64 // where the body is, when it is sent ahead
+	epoch  string
+	upTo   uint64 // place of the last message that is in it
+	based  uint64 // place of the base before it
+}
+
+// prepareBase encodes what the channel holds at this moment.
+func (c *channel) prepareBase() *draft {
 	e := c.shard.engine
 	c.Expire(e.now())
 	c.ForgetTombstones(e.tombstonesBefore())
-	return encodeBase(&c.Log, c.Epoch, c.seq), c.seq
+	return &draft{body: encodeBase(&c.Log, c.Epoch, c.seq), epoch: c.Epoch, upTo: c.seq, based: c.based}
 }
 
 // baseTries is how often a base is tried while others append. Each try is one
@@ -39,33 +47,39 @@ const baseTries = 32
 
 // writeBase stores a base and deletes what nobody needs then. What goes wrong is
 // left to the next time: nothing is lost by it but space.
-func (e *Engine) writeBase(c *channel, body []byte, upTo uint64) {
+func (e *Engine) writeBase(c *channel, d *draft) {
 	ctx, cancel := context.WithTimeout(e.stop, e.options.Patience)
 	defer cancel()
-	if err := e.tryBase(ctx, c, body, upTo); err != nil {
+	err := e.sendAhead(ctx, c, d)
+	if err == nil {
+		err = e.storeBase(ctx, c, d)
+	}
+	if err != nil {
 		e.options.Logger.Debug("a log was not compacted", "channel", c.name, "cause", err)
 	}
 }
 
-func (e *Engine) tryBase(ctx context.Context, c *channel, body []byte, upTo uint64) error {
-	s := c.shard
-	pieces, err := e.baseBody(ctx, c, body)
-	if err != nil {
-		return err
+// sendAhead sends a large base ahead in pieces.
+func (e *Engine) sendAhead(ctx context.Context, c *channel, d *draft) (err error) {
+	if len(d.body) > e.store.pieceSize() {
+		d.pieces, err = e.store.appendPieces(ctx, c.part, c.escaped, d.body)
 	}
-	epoch := ""
+	return err
+}
+
+func (e *Engine) storeBase(ctx context.Context, c *channel, d *draft) error {
+	s := c.shard
 	for range baseTries {
 		s.mu.Lock()
-		expected, moved := c.seq, false
-		if epoch == "" {
-			epoch = c.Epoch
-		}
-		moved = epoch != c.Epoch || expected < upTo
+		expected := c.seq
+		current := c.Epoch == d.epoch && expected >= d.upTo && c.based == d.based
 		s.mu.Unlock()
-		if moved {
+		if !current {
+			// Whoever stored another base may have deleted the pieces of this one, which
+			// no message names yet; what is to be deleted is that one's.
 			return errMoved
 		}
-		seq, err := e.store.appendBody(ctx, c.part, c.escaped, body, pieces, expected)
+		seq, err := e.store.appendBody(ctx, c.part, c.escaped, d.body, d.pieces, expected)
 		if errors.Is(err, errMoved) {
 			if err := e.catchUp(ctx, c); err != nil {
 				return err
@@ -75,17 +89,9 @@ func (e *Engine) tryBase(ctx context.Context, c *channel, body []byte, upTo uint
 		if err != nil {
 			return err
 		}
-		return e.compact(ctx, c, &message{stored: stored{seq: seq, body: body, pieces: pieces}}, expected, upTo)
+		return e.compact(ctx, c, &message{stored: stored{seq: seq, body: d.body, pieces: d.pieces}}, expected, d.upTo)
 	}
 	return errMoved
-}
-
-// baseBody sends a large base ahead in pieces.
-func (e *Engine) baseBody(ctx context.Context, c *channel, body []byte) ([]uint64, error) {
-	if len(body) <= e.store.pieceSize() {
-		return nil, nil
-	}
-	return e.store.appendPieces(ctx, c.part, c.escaped, body)
 }
 
 // compact deletes what is older than a base that was stored.
@@ -97,9 +103,12 @@ func (e *Engine) compact(ctx context.Context, c *channel, m *message, expected, 
 	m.base = base
 	s := c.shard
 	s.mu.Lock()
-	if c.seq == expected && !c.apply(m) {
-		s.mu.Unlock()
-		return errHole
+	if c.seq == expected {
+		if !c.apply(m) {
+			s.mu.Unlock()
+			return errHole
+		}
+		c.handOut()
 	}
 	oldest := m.seq
 	for _, p := range c.size.pieces {

@@ -32,6 +32,7 @@ type channel struct {
 	sub     atomic.Pointer[nats.Subscription]
 
 	seq   uint64 // place in the stream of the newest message of the log that was applied
+	based uint64 // place of the newest base of those; 0 when there was none
 	ahead uint64 // place up to which there is one, as far as this node was told
 	size  logSize
 
@@ -449,7 +450,8 @@ func (c *channel) applyBase(m *message) bool {
 		c.flight.expected = m.seq
 	}
 	c.advance(m.seq, 0, m.pieces)
-	c.size = c.size.after(m)
+	c.based, c.size = m.seq, c.size.after(m)
+	c.release()
 	return true
 }
 
@@ -477,7 +479,7 @@ func (c *channel) become(img *image) {
 	}
 	before := c.Position()
 	c.Become(img.log)
-	c.seq, c.size = img.seq, img.size
+	c.seq, c.based, c.size = img.seq, img.based, img.size
 	c.ahead = max(c.ahead, c.seq)
 	c.shard.engine.checkSoonLocked(c)
 	c.showSince(before)

@@ -52,6 +52,10 @@ func connectOptions(o *Options, on events) ([]nats.Option, error) {
 		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.Timeout(2 * time.Second),
+		// nats.go writes with its lock held, and the pings that would find out that
+		// nobody is there wait for it: a server that reads nothing counts as gone.
+		nats.FlusherTimeout(2 * time.Second),
+		nats.ReconnectOnFlusherError(),
 		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if nc.IsClosed() {

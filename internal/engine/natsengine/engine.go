@@ -120,6 +120,7 @@ func (e *Engine) open(ctx context.Context) error {
 	e.background.Go(e.sweepUntilStopped)
 	e.background.Go(e.checkUntilStopped)
 	e.background.Go(e.beatUntilStopped)
+	e.background.Go(e.probeUntilStopped)
 	return e.meet(ctx)
 }
 

@@ -2,9 +2,13 @@ package natsengine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/engine/chanlog"
@@ -106,4 +110,137 @@ func TestHeld(t *testing.T) {
 			t.Error("not the same entries")
 		}
 	})
+}
+
+// draftOf is a base of the room as a node has it.
+func draftOf(e *Engine) *draft {
+	c := inMemory(e)
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	return c.prepareBase()
+}
+
+func TestBases(t *testing.T) {
+	s := startServer(t)
+
+	t.Run("[E3] of two nodes that write large bases at once one gives up, and the log can be read", func(t *testing.T) {
+		o := still
+		o.Prefix = unusedPrefix()
+		a, b := open(t, s, o), open(t, s, o)
+		defer mustClose(t, a)
+		defer mustClose(t, b)
+		for range 4 {
+			mustAppend(t, a, text("%s", strings.Repeat("x", 500_000)))
+		}
+		head, err := b.Head(t.Context(), room)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range []*Engine{a, b} {
+			eventually(t, "its own compaction is done", func() bool {
+				c := inMemory(e)
+				c.shard.mu.Lock()
+				defer c.shard.mu.Unlock()
+				return !c.pumping
+			})
+		}
+		if _, err := b.Head(t.Context(), room); err != nil {
+			t.Fatal(err)
+		}
+		first, second := draftOf(a), draftOf(b)
+		if err := a.sendAhead(t.Context(), inMemory(a), first); err != nil || len(first.pieces) < 2 {
+			t.Fatalf("%d pieces, %v", len(first.pieces), err)
+		}
+		if err := b.sendAhead(t.Context(), inMemory(b), second); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.storeBase(t.Context(), inMemory(b), second); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.storeBase(t.Context(), inMemory(a), first); !errors.Is(err, errMoved) {
+			t.Errorf("got %v", err)
+		}
+		c := open(t, s, o)
+		defer mustClose(t, c)
+		if at, err := c.Head(t.Context(), room); err != nil || at != head {
+			t.Errorf("who comes later finds %v, want %v (%v)", at, head, err)
+		}
+	})
+
+	t.Run("what happened behind a base is delivered when the base is there", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		outweigh(t, a)
+		w := observe(t, b)
+		deafen(t, b)
+		d := draftOf(a)
+		if err := a.storeBase(t.Context(), inMemory(a), d); err != nil {
+			t.Fatal(err)
+		}
+		sentBehind(b, a, place(a), "sent")
+		eventually(t, "it is delivered", func() bool { return slices.Equal(w.seen(), []string{"sent"}) })
+	})
+
+	t.Run("what a channel drops while it is read is deleted from the stream", func(t *testing.T) {
+		var ahead atomic.Int64
+		o := still
+		o.Prefix, o.SweepEvery = unusedPrefix(), 64*time.Millisecond
+		o.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		a := open(t, s, o)
+		fill(t, a, 100)
+		mustClose(t, a)
+		ahead.Store(int64(time.Hour))
+		b := open(t, s, o)
+		defer mustClose(t, b)
+		if _, err := b.Head(t.Context(), room); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "only a base is left", func() bool { return inStream(t, b) == 1 })
+	})
+}
+
+// A repair that waits for this node's own watchers does not keep others from reading.
+func TestPlaces(t *testing.T) {
+	s := startServer(t)
+	o := still
+	o.Patience = time.Hour // its place is not given back for having waited too long
+	a, b := pair(t, s, o)
+	outweigh(t, a)
+	const other = "room:8"
+	seen := make(chan []engine.Event, 1)
+	_, stop, err := b.Watch(t.Context(), other, engine.SinkFunc(func(events []engine.Event) { seen <- events }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	sh := b.shardOf(other)
+	sh.mu.Lock()
+	err = sh.channels[other].sub.Load().Unsubscribe()
+	sh.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := observeSlowly(t, b)
+	deafen(t, b)
+	for range checksAtOnce - 1 {
+		b.checks.enter()
+		defer b.checks.leave()
+	}
+	fill(t, a, someSteps)
+	hint(b)
+	eventually(t, "watchers hold it up", func() bool { return isHeldUp(b) })
+	if _, err := a.Append(t.Context(), other, text("there")); err != nil {
+		t.Fatal(err)
+	}
+	sh.mu.Lock()
+	b.lookAgainLocked(sh.channels[other])
+	sh.mu.Unlock()
+	select {
+	case events := <-seen:
+		if len(events) != 1 || string(events[0].Entry.Data) != "there" {
+			t.Errorf("%+v", events)
+		}
+	case <-time.After(patience):
+		t.Error("another channel waits for it")
+	}
+	w.release()
 }

@@ -10,9 +10,10 @@ import (
 
 // image is what the stream holds of a channel.
 type image struct {
-	log  *chanlog.Log
-	seq  uint64 // place of the newest message, 0 when there is none
-	size logSize
+	log   *chanlog.Log
+	seq   uint64 // place of the newest message, 0 when there is none
+	based uint64 // place of the newest base, 0 when there is none
+	size  logSize
 }
 
 // readTries is how often a log is read from the start while others compact it.
@@ -103,6 +104,9 @@ func fold(name string, messages []*message, now int64) (*image, error) {
 	img := &image{}
 	for _, m := range messages {
 		img.seq = m.seq
+		if m.base != nil {
+			img.based = m.seq
+		}
 		if m.base != nil && (img.log == nil || m.base.head >= img.log.Head) {
 			img.log, img.size = m.base.log, logSize{base: m.base.seenIn}
 			if len(m.pieces) > 0 {
@@ -120,6 +124,7 @@ func fold(name string, messages []*message, now int64) (*image, error) {
 			}
 		}
 	}
+	img.log.Keeper = (*lostIn)(&img.size)
 	for _, m := range messages {
 		b := m.batch
 		switch {
@@ -142,3 +147,12 @@ func fold(name string, messages []*message, now int64) (*image, error) {
 	img.log.Expire(now)
 	return img, nil
 }
+
+// lostIn counts what a log that is read drops at once, which is in the stream still.
+type lostIn logSize
+
+// RecordLost implements chanlog.Keeper.
+func (s *lostIn) RecordLost(_ uint64, size int) { s.lost += size }
+
+// TombstoneLost implements chanlog.Keeper.
+func (s *lostIn) TombstoneLost(v *chanlog.Value) { s.lost += v.Size() }

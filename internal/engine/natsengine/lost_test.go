@@ -25,6 +25,8 @@ type wire struct {
 	conns      []net.Conn
 	toServer   bool // whether it gets through
 	fromServer bool
+	stalled    bool // nothing is even taken from either side
+	moves      sync.Cond
 	lostTo     int // bytes that did not
 	lostFrom   int
 }
@@ -36,6 +38,7 @@ func newWire(t *testing.T, s *server.Server) *wire {
 		t.Fatal(err)
 	}
 	w := &wire{server: strings.TrimPrefix(s.ClientURL(), "nats://"), listen: l, toServer: true, fromServer: true}
+	w.moves.L = &w.mu
 	w.ended.Go(w.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -74,6 +77,9 @@ func (w *wire) carry(to io.WriteCloser, from io.ReadCloser, through *bool, lost 
 			return
 		}
 		w.mu.Lock()
+		for w.stalled {
+			w.moves.Wait()
+		}
 		open := *through
 		if !open {
 			*lost += n
@@ -101,6 +107,13 @@ func (w *wire) lost() bool {
 	return w.lostTo > 0
 }
 
+// stall takes nothing from either side any more, as a host that has lost its power.
+func (w *wire) stall() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stalled = true
+}
+
 // cut ends all connections. Those that are made afterwards lose nothing.
 func (w *wire) cut() {
 	w.mu.Lock()
@@ -108,7 +121,8 @@ func (w *wire) cut() {
 	for _, c := range w.conns {
 		_ = c.Close()
 	}
-	w.conns, w.toServer, w.fromServer = nil, true, true
+	w.conns, w.toServer, w.fromServer, w.stalled = nil, true, true, false
+	w.moves.Broadcast()
 }
 
 // overWire opens two nodes of one installation, the second over a wire, with a watcher
@@ -181,6 +195,29 @@ func begin(t *testing.T, e *Engine, w engine.Write) <-chan outcome {
 }
 
 // What is on its way when its answer gets lost, and others compact the log past it.
+// A host that has lost its power answers nothing, and takes nothing either: what is sent
+// to it fills the kernel's buffers, and whoever sends more would wait.
+func TestStall(t *testing.T) {
+	s := startServer(t)
+	_, b, w, _ := overWire(t, s)
+	w.stall()
+	isGone := make(chan struct{})
+	go func() {
+		defer close(isGone)
+		for large := make([]byte, 256<<10); b.Healthy() == nil; {
+			_ = b.Send(t.Context(), room, engine.Entry{Kind: engine.KindMessage, Data: large}) // it may get lost
+		}
+	}()
+	select {
+	case <-isGone:
+	case <-time.After(patience):
+		t.Error("nobody notices that the server is gone")
+	}
+	w.cut()
+	eventually(t, "the node is there again", func() bool { return b.Healthy() == nil })
+	mustAppend(t, b, text("behind"))
+}
+
 func TestLostAnswer(t *testing.T) {
 	s := startServer(t)
 	long, short := text("").Retention, engine.Retention{Messages: 1}

@@ -146,7 +146,6 @@ func (e *Engine) beatUntilStopped() {
 			e.options.Logger.Warn("a node is gone; its leases end", "node", id)
 			e.bury(id)
 		}
-		e.probe()
 	}
 }
 
@@ -175,6 +174,16 @@ func (e *Engine) eachLocked(f func(*channel)) {
 			}
 		}
 		s.mu.Unlock()
+	}
+}
+
+// probeUntilStopped looks for the leaders of partitions in trouble. Nobody else waits
+// for them: signs of life have to be on time just then.
+func (e *Engine) probeUntilStopped() {
+	for e.pause(e.options.NodeTimeout / 5) {
+		if e.store.nc.IsConnected() {
+			e.probe()
+		}
 	}
 }
 

@@ -117,9 +117,9 @@ func (e *Engine) pump(c *channel) {
 	for {
 		if c.wantsBase() {
 			c.tidy = false
-			body, upTo := c.prepareBase()
+			d := c.prepareBase()
 			s.mu.Unlock()
-			e.writeBase(c, body, upTo)
+			e.writeBase(c, d)
 			s.mu.Lock()
 		}
 		if len(c.pending) == 0 {

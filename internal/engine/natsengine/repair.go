@@ -38,9 +38,12 @@ var errBehind = fmt.Errorf("watchers on this node do not keep up: %w", engine.Er
 // something and goes on under another epoch. Whatever was applied before an error
 // stays.
 func (e *Engine) catchUp(ctx context.Context, c *channel) error {
-	r := reading{engine: e, channel: c}
+	return (&reading{engine: e, channel: c}).run(ctx)
+}
+
+func (r *reading) run(ctx context.Context) error {
 	err := r.catchUp(ctx)
-	if err != nil && r.waited && ctx.Err() != nil && e.stop.Err() == nil {
+	if err != nil && r.waited && ctx.Err() != nil && r.engine.stop.Err() == nil {
 		return errBehind // the servers had what was left of the time
 	}
 	return err
@@ -50,6 +53,7 @@ func (e *Engine) catchUp(ctx context.Context, c *channel) error {
 type reading struct {
 	engine  *Engine
 	channel *channel
+	placed  bool // it has a place among the repairs that read at a time
 	waited  bool // for this node's own watchers
 }
 
@@ -140,13 +144,27 @@ func (r *reading) take(ctx context.Context, m *message) (follows bool, err error
 	c := r.channel
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
-	r.waited = r.waited || c.isBehind()
-	if !c.keepUp(ctx) {
+	if c.isBehind() && !r.keepUp(ctx) {
 		return false, errBehind
 	}
 	follows = m.seq <= c.seq || c.apply(m)
 	c.handOut()
 	return follows, nil
+}
+
+// keepUp waits for watchers, and lets another repair read meanwhile (E10). The shard is
+// locked when it is called and when it returns.
+func (r *reading) keepUp(ctx context.Context) bool {
+	r.waited = true
+	if !r.placed {
+		return r.channel.keepUp(ctx)
+	}
+	r.engine.checks.leave()
+	kept := r.channel.keepUp(ctx)
+	r.channel.shard.mu.Unlock()
+	r.engine.checks.enter()
+	r.channel.shard.mu.Lock()
+	return kept
 }
 
 // reload reads a channel from the start, when it lacks something that is not in
@@ -188,7 +206,7 @@ func (e *Engine) recoverLoss(ctx context.Context, c *channel, applied uint64) er
 		if err != nil {
 			return err
 		}
-		img.seq, img.size = seq, logSize{base: len(body)}
+		img.seq, img.based, img.size = seq, seq, logSize{base: len(body)}
 		if len(pieces) > 0 {
 			img.size.pieces = []held{{seq, pieces[0]}}
 		}
@@ -272,7 +290,7 @@ func (e *Engine) repairOnce(c *channel) error {
 	defer e.checks.leave()
 	ctx, cancel := context.WithTimeout(e.stop, e.options.Patience)
 	defer cancel()
-	return e.catchUp(ctx, c)
+	return (&reading{engine: e, channel: c, placed: true}).run(ctx)
 }
 
 // release applies what other nodes told of and what happened behind messages

@@ -44,8 +44,13 @@ func (s *shard) sweep() {
 }
 
 // untidy says whether the stream holds what the quiet channel has dropped, and
-// this node is the one to see to it.
+// this node is the one to see to it: the first of all, or when that does not, which may
+// not have the channel, any that has it.
 func (c *channel) untidy(now int64) bool {
-	return c.size.lost > 0 && c.seq > 0 && now-c.Appended > quietFor.Milliseconds() && !c.pumping &&
-		c.shard.engine.nodes.first(c.shard.engine.id)
+	e := c.shard.engine
+	quiet := quietFor
+	if !e.nodes.first(e.id) {
+		quiet *= 2
+	}
+	return c.size.lost > 0 && c.seq > 0 && now-c.Appended > quiet.Milliseconds() && !c.pumping
 }
