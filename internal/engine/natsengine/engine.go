@@ -47,6 +47,7 @@ type Engine struct {
 	number  atomic.Uint64 // of the newest batch, and of the newest change of a lease
 	live    [listeners]chan *nats.Msg
 	told    chan *nats.Msg // what nodes tell each other
+	deaf    atomic.Bool    // some of it was dropped
 
 	work       sync.WaitGroup // appends, loads and repairs; added to under a shard's lock while it is not closed
 	background sync.WaitGroup

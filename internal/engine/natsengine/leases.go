@@ -13,14 +13,15 @@ import (
 // of others it is told each change with the number of the one before, and asks
 // when that is not the one it has.
 type leases struct {
-	own    map[string]bool   // holders that this node put
-	number uint64            // of this node's newest change here
-	node   map[string]string // whose a holder is, of other nodes'
-	have   map[string]uint64 // by node: number of the newest change that is known
-	met    bool              // all nodes that live have told theirs
-	asking chan struct{}     // closed when they have, or do not answer; nil while nobody asks
-	wait   map[string]bool   // nodes that have not answered
-	early  []*notice         // came while the channel was loaded
+	own    map[string]bool    // holders that this node put
+	number uint64             // of this node's newest change here
+	node   map[string]string  // whose a holder is, of other nodes'
+	have   map[string]uint64  // by node: number up to which its changes here are known
+	parts  map[string]*notice // by node: what it tells in several parts, as far as it has come
+	met    bool               // all nodes that live have told theirs
+	asking chan struct{}      // closed when they have, or do not answer; nil while nobody asks
+	wait   map[string]bool    // nodes that have not answered
+	early  []*notice          // came while the channel was loaded
 }
 
 // PutLease implements engine.Engine.
@@ -105,29 +106,68 @@ func (e *Engine) Leases(ctx context.Context, channel string) ([]engine.Lease, er
 	return c.ListLeases(), nil
 }
 
-// takeLeases takes over what another node says of its leases.
-func (e *Engine) takeLeases(c *channel, n *notice) {
+// takeLeases takes over what another node says of its leases. It says false when parts
+// of it are still to come, or were missed.
+func (e *Engine) takeLeases(c *channel, n *notice) bool {
 	if !e.nodes.lives(n.node) { // or not yet known; it will be asked
-		return
+		return true
 	}
 	l := &c.leases
 	if l.node == nil {
-		l.node, l.have = make(map[string]string), make(map[string]uint64)
+		l.node, l.have, l.parts = make(map[string]string), make(map[string]uint64), make(map[string]*notice)
+	}
+	if n.kind == noticeSome {
+		whole := l.join(n)
+		if whole == nil {
+			if n.part+1 == n.of {
+				e.askNode(n.node, c)
+			}
+			return false
+		}
+		n = whole
 	}
 	have := l.have[n.node]
 	switch {
 	case n.kind == noticeLease && n.number <= have, n.kind == noticeLeases && n.number < have:
-		return
-	case n.kind == noticeLease && n.prev != have:
-		e.tellNode(n.node, &notice{kind: noticeAsk, channel: c.escaped})
-		return
+		return true
+	case n.kind == noticeLease && n.prev > have: // one in between was missed
+		e.askNode(n.node, c)
+		return true
 	}
 	l.have[n.node] = n.number
 	if n.kind == noticeLease {
 		c.showLease(n.node, n.lease)
-		return
+	} else {
+		c.showLeases(n.node, n.leases)
 	}
-	c.showLeases(n.node, n.leases)
+	return true
+}
+
+// askNode asks a node for its leases in a channel.
+func (e *Engine) askNode(node string, c *channel) {
+	e.tellNode(node, &notice{kind: noticeAsk, channel: c.escaped})
+}
+
+// join adds a part of what a node tells of its leases to those before. It returns all of
+// it with the last one, unless one was missed.
+func (l *leases) join(n *notice) *notice {
+	whole := l.parts[n.node]
+	switch {
+	case n.part == 0:
+		whole = &notice{kind: noticeLeases, node: n.node, channel: n.channel, number: n.number}
+		l.parts[n.node] = whole
+	case whole == nil:
+		return nil
+	case n.number != whole.number || n.part != whole.part+1:
+		delete(l.parts, n.node)
+		return nil
+	}
+	whole.part, whole.leases = n.part, append(whole.leases, n.leases...)
+	if n.part+1 < n.of {
+		return nil
+	}
+	delete(l.parts, n.node)
+	return whole
 }
 
 // showLease shows a lease of another node. A holder that this node has itself is
@@ -165,13 +205,26 @@ func (c *channel) showLeases(node string, now []engine.Lease) {
 	}
 }
 
-// ownLeases is what this node tells of its leases in a channel.
-func (c *channel) ownLeases() *notice {
-	n := &notice{kind: noticeLeases, channel: c.escaped, number: c.leases.number}
+// ownLeases is what this node tells of its leases in a channel. No change of them has a
+// number that is not given yet, so that what it tells is as new as its newest number of
+// all channels.
+func (c *channel) ownLeases() []*notice {
+	var all []engine.Lease
 	for _, holder := range slices.Sorted(maps.Keys(c.leases.own)) {
-		n.leases = append(n.leases, engine.Lease{Holder: holder, Value: c.Log.Leases[holder]})
+		all = append(all, engine.Lease{Holder: holder, Value: c.Log.Leases[holder]})
 	}
-	return n
+	e := c.shard.engine
+	parts := pack(all, e.store.pieceSize(), func(l engine.Lease) int { return chanlog.LeaseSize(l.Holder, l.Value) })
+	told := make([]*notice, len(parts))
+	for i, part := range parts {
+		told[i] = &notice{
+			kind: noticeSome, channel: c.escaped, number: e.number.Load(), leases: part, part: uint64(i), of: uint64(len(parts)),
+		}
+	}
+	if len(told) == 1 {
+		told[0].kind = noticeLeases
+	}
+	return told
 }
 
 // acquireMet is acquire for who must know the leases of all nodes.
@@ -247,6 +300,7 @@ func (c *channel) answered(node string) {
 // forgetNode drops the leases of a node that is gone.
 func (c *channel) forgetNode(node string) {
 	delete(c.leases.have, node)
+	delete(c.leases.parts, node)
 	for _, holder := range slices.Sorted(maps.Keys(c.leases.node)) {
 		if c.leases.node[holder] == node {
 			c.showLease(node, engine.LeaseEvent{Holder: holder})

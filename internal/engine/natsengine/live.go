@@ -67,6 +67,10 @@ func (e *Engine) missed(sub *nats.Subscription) {
 	if !e.ready.Load() {
 		return
 	}
+	if e.store.subjects.isOfNodes(sub.Subject) {
+		e.deaf.Store(true)
+		return
+	}
 	_, escaped := channelOf(sub.Subject)
 	name, err := unescape(escaped)
 	if err != nil {
@@ -243,7 +247,7 @@ func (c *channel) obey(n *notice) {
 	switch n.kind {
 	case noticeSend:
 		c.gather(n.entry.Events())
-	case noticeLease, noticeLeases:
+	case noticeLease, noticeLeases, noticeSome:
 		e.takeLeases(c, n)
 	case noticeHint:
 		e.lookAgainLocked(c)

@@ -141,7 +141,12 @@ func (e *Engine) beatUntilStopped() {
 			e.nodes.renew() // nobody can be heard
 			continue
 		}
-		e.tellAll(&notice{kind: noticeBeat, news: e.nodes.saying()})
+		for _, said := range pack(e.nodes.saying(), e.store.pieceSize(), news.size) {
+			e.tellAll(&notice{kind: noticeBeat, news: said})
+		}
+		if e.deaf.Swap(false) {
+			e.tellAll(&notice{kind: noticeAsk})
+		}
 		for _, id := range e.nodes.silent(e.options.NodeTimeout) {
 			e.options.Logger.Warn("a node is gone; its leases end", "node", id)
 			e.bury(id)
@@ -234,8 +239,10 @@ func (e *Engine) toldBy(msg *nats.Msg) {
 		}
 	case noticeAsk:
 		e.tellLeases(n)
-	case noticeLeases:
+	case noticeLeases, noticeSome:
 		e.toldLeases(n)
+	case noticeTold:
+		e.toldAll(n)
 	}
 }
 
@@ -264,7 +271,7 @@ func (e *Engine) toldNews(node string, w news) {
 		e.repairLocked(c)
 	}
 	if w.number > c.leases.have[node] {
-		e.tellNode(node, &notice{kind: noticeAsk, channel: c.escaped})
+		e.askNode(node, c)
 	}
 }
 
@@ -272,25 +279,51 @@ func (e *Engine) toldNews(node string, w news) {
 // that have some.
 func (e *Engine) tellLeases(n *notice) {
 	if n.channel == "" {
+		all := &notice{kind: noticeTold, number: e.number.Load()}
 		e.eachLocked(func(c *channel) {
 			if c.leases.number > 0 {
-				e.tellNode(n.node, c.ownLeases())
+				e.tellLeasesOf(c, n.node)
 			}
 		})
+		e.tellNode(n.node, all)
 		return
 	}
 	name, err := unescape(n.channel)
 	if err != nil {
 		return
 	}
-	answer := &notice{kind: noticeLeases, channel: n.channel}
 	s := e.shardOf(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.channels[name]; c != nil && c.loading == nil {
-		answer = c.ownLeases()
+		e.tellLeasesOf(c, n.node)
+		return
 	}
-	e.tellNode(n.node, answer)
+	e.tellNode(n.node, &notice{kind: noticeLeases, channel: n.channel, number: e.number.Load()}) // there are none
+}
+
+func (e *Engine) tellLeasesOf(c *channel, node string) {
+	for _, told := range c.ownLeases() {
+		e.tellNode(node, told)
+	}
+}
+
+// toldAll asks a node again for the channels in which this one shows leases of it, and
+// of which it has said nothing in an answer about all: they have left its memory with the
+// last lease, or what it said got lost.
+func (e *Engine) toldAll(n *notice) {
+	e.eachLocked(func(c *channel) {
+		l := &c.leases
+		if l.have[n.node] >= n.number {
+			return
+		}
+		for _, owner := range l.node {
+			if owner == n.node {
+				e.askNode(n.node, c)
+				return
+			}
+		}
+	})
 }
 
 // toldLeases takes over what a node says of its leases in a channel.
@@ -306,8 +339,9 @@ func (e *Engine) toldLeases(n *notice) {
 	if c == nil || c.loading != nil {
 		return
 	}
-	e.takeLeases(c, n)
-	c.answered(n.node)
+	if e.takeLeases(c, n) {
+		c.answered(n.node)
+	}
 	c.handOut()
 }
 
@@ -329,7 +363,9 @@ func (e *Engine) reconnected() {
 	e.tellAll(&notice{kind: noticeAsk})
 	e.eachLocked(func(c *channel) {
 		if c.leases.number > 0 {
-			e.tell(c.part, c.ownLeases())
+			for _, told := range c.ownLeases() {
+				e.tell(c.part, told)
+			}
 		}
 		e.lookAgainLocked(c)
 	})

@@ -249,6 +249,95 @@ func TestLeases(t *testing.T) {
 		eventually(t, "it ends", func() bool { return slices.Equal(w.seen(), []string{"+stays=1", "+goes=1", "-goes"}) })
 	})
 
+	t.Run("leases that are too many for one notice are known to all", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		value := bytes.Repeat([]byte("v"), 16<<10)
+		const holders = 200 // 3 MB
+		for i := range holders {
+			if err := a.PutLease(t.Context(), room, fmt.Sprint("h", i), value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		leases, err := b.Leases(t.Context(), room)
+		if err != nil || len(leases) != holders {
+			t.Fatalf("%d leases (%v)", len(leases), err)
+		}
+		w := observe(t, b)
+		if err := a.DropLease(t.Context(), room, "h7"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "what comes behind them is seen", func() bool { return slices.Equal(w.seen(), []string{"-h7"}) })
+	})
+
+	t.Run("of leases in parts that were missed nothing is taken over", func(t *testing.T) {
+		l := leases{parts: make(map[string]*notice)}
+		part := func(number, part uint64) *notice {
+			return l.join(&notice{kind: noticeSome, node: "n", number: number, part: part, of: 3, leases: []engine.Lease{{Holder: fmt.Sprint(number, part)}}})
+		}
+		for _, missed := range [][]uint64{{0, 2}, {1, 2}, {0, 1}} {
+			for _, i := range missed {
+				if n := part(7, i); n != nil {
+					t.Errorf("of %v %v was taken over", missed, n.leases)
+				}
+			}
+		}
+		if part(8, 2) != nil {
+			t.Error("parts of two answers were put together")
+		}
+		if part(9, 0) != nil || part(9, 1) != nil {
+			t.Error("taken over before the last")
+		}
+		if n := part(9, 2); n == nil || n.kind != noticeLeases || n.number != 9 || len(n.leases) != 3 {
+			t.Errorf("%+v", n)
+		}
+		if len(l.parts) > 0 {
+			t.Error("parts are kept")
+		}
+	})
+
+	for what, notices := range map[string]func(*Engine){
+		"is connected again":               (*Engine).reconnected,
+		"knows that it has missed notices": func(e *Engine) { e.deaf.Store(true) },
+	} {
+		t.Run("a node that "+what+" finds the end of a lease in a channel that its owner has let go of", func(t *testing.T) {
+			o := still
+			o.NodeTimeout = 10 * time.Second
+			a, b := pair(t, s, o)
+			w := observe(t, b)
+			if err := a.PutLease(t.Context(), room, "h", []byte("1")); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is seen", func() bool { return len(w.seen()) == 1 })
+			deafen(t, b)
+			if err := a.DropLease(t.Context(), room, "h"); err != nil {
+				t.Fatal(err)
+			}
+			a.nodes.saying() // which gets lost
+			c := inMemory(a)
+			c.shard.mu.Lock()
+			a.letGoLocked(c)
+			c.shard.mu.Unlock()
+			notices(b)
+			eventually(t, "it ends", func() bool { return slices.Equal(w.seen(), []string{"+h=1", "-h"}) })
+		})
+	}
+
+	t.Run("the first lease of a channel whose owner has answered that it has none is seen without asking", func(t *testing.T) {
+		a, b := pair(t, s, still)
+		if err := a.PutLease(t.Context(), "room:8", "h", nil); err != nil { // so that there are numbers
+			t.Fatal(err)
+		}
+		w := observe(t, b)
+		before := b.store.nc.Stats().OutMsgs
+		if err := a.PutLease(t.Context(), room, "h", []byte("1")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is seen", func() bool { return slices.Equal(w.seen(), []string{"+h=1"}) })
+		if n := b.store.nc.Stats().OutMsgs - before; n > 0 {
+			t.Errorf("%d messages were sent for it", n)
+		}
+	})
+
 	t.Run("what is sent is delivered behind what its sender had appended", func(t *testing.T) {
 		a, b := pair(t, s, Options{})
 		w := observe(t, b)

@@ -20,6 +20,8 @@ const (
 	noticeBeat                         // a sign of life, with logs that have become quiet
 	noticeBye                          // the node leaves
 	noticeAsk                          // which leases are in this channel, or in all that have some
+	noticeSome                         // a part of a node's leases in a channel that has too many for one notice
+	noticeTold                         // all that was to be told of leases in all channels has been
 )
 
 // notice is what one node tells others. Which fields count depends on the kind.
@@ -30,10 +32,13 @@ type notice struct {
 	after   uint64 // place in the channel's log behind which it happened
 	reply   bool   // noticeBeat: answer with a beat
 
-	entry        *chanlog.Record // noticeSend
-	prev, number uint64          // of leases: the node's last number in the channel before, and now
+	entry *chanlog.Record // noticeSend
+	// Of leases: the number of the node's change in the channel before this one; and
+	// of this one, or of the node's newest anywhere that is in what it tells.
+	prev, number uint64
 	lease        engine.LeaseEvent
 	leases       []engine.Lease
+	part, of     uint64 // noticeSome: which part, from 0, of how many
 	news         []news // noticeBeat
 }
 
@@ -64,11 +69,14 @@ func (n *notice) encode() []byte {
 		out = append(chanlog.AppendString(out, n.lease.Holder), dropped)
 		out = append(out, n.lease.Value...)
 	case noticeLeases:
-		out = binary.AppendUvarint(out, n.number)
-		out = binary.AppendUvarint(out, uint64(len(n.leases)))
-		for _, l := range n.leases {
-			out = appendBytes(chanlog.AppendString(out, l.Holder), l.Value)
+		out = appendLeases(binary.AppendUvarint(out, n.number), n.leases)
+	case noticeSome:
+		for _, i := range []uint64{n.number, n.part, n.of} {
+			out = binary.AppendUvarint(out, i)
 		}
+		out = appendLeases(out, n.leases)
+	case noticeTold:
+		out = binary.AppendUvarint(out, n.number)
 	case noticeBeat:
 		out = binary.AppendUvarint(out, uint64(len(n.news)))
 		for _, w := range n.news {
@@ -100,9 +108,12 @@ func decodeNotice(b []byte) (*notice, error) {
 		}
 	case noticeLeases:
 		n.number = d.Uvarint()
-		for left := d.Uvarint(); left > 0 && !d.Failed(); left-- {
-			n.leases = append(n.leases, engine.Lease{Holder: d.Text(), Value: append([]byte{}, d.Bytes()...)})
-		}
+		n.leases = decodeLeases(&d)
+	case noticeSome:
+		n.number, n.part, n.of = d.Uvarint(), d.Uvarint(), d.Uvarint()
+		n.leases = decodeLeases(&d)
+	case noticeTold:
+		n.number = d.Uvarint()
 	case noticeBeat:
 		for left := d.Uvarint(); left > 0 && !d.Failed(); left-- {
 			n.news = append(n.news, news{channel: d.Text(), seq: d.Uvarint(), number: d.Uvarint()})
@@ -112,4 +123,37 @@ func decodeNotice(b []byte) (*notice, error) {
 		return nil, fmt.Errorf("notice of kind %d: %w", n.kind, chanlog.ErrCorrupt)
 	}
 	return n, d.End(version, "notice")
+}
+
+func appendLeases(dst []byte, leases []engine.Lease) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(leases)))
+	for _, l := range leases {
+		dst = appendBytes(chanlog.AppendString(dst, l.Holder), l.Value)
+	}
+	return dst
+}
+
+func decodeLeases(d *chanlog.Decoder) (leases []engine.Lease) {
+	for left := d.Uvarint(); left > 0 && !d.Failed(); left-- {
+		leases = append(leases, engine.Lease{Holder: d.Text(), Value: append([]byte{}, d.Bytes()...)})
+	}
+	return leases
+}
+
+// size is about how many bytes a notice has for it.
+func (w news) size() int { return len(w.channel) + 2*binary.MaxVarintLen64 }
+
+// pack cuts a list into parts of about max bytes each; one at least, which may be empty.
+func pack[T any](list []T, max int, size func(T) int) [][]T {
+	out, room := [][]T{nil}, max
+	for _, item := range list {
+		n := size(item)
+		if last := len(out) - 1; n <= room || len(out[last]) == 0 {
+			out[last] = append(out[last], item)
+		} else {
+			out, room = append(out, []T{item}), max
+		}
+		room -= n
+	}
+	return out
 }

@@ -27,8 +27,11 @@ func (s subjects) of(kind string, p int, rest string) string {
 func (s subjects) live(p int, kind, channel string) string {
 	return s.of("live", p, kind+"."+channel)
 }
-func (s subjects) nodes() string           { return s.prefix + ".node.all" }
-func (s subjects) node(id string) string   { return s.prefix + ".node.to." + id }
+func (s subjects) nodes() string         { return s.prefix + ".node.all" }
+func (s subjects) node(id string) string { return s.prefix + ".node.to." + id }
+func (s subjects) isOfNodes(subject string) bool {
+	return strings.HasPrefix(subject, s.prefix+".node.")
+}
 func (s subjects) stream(p int) string     { return s.prefix + "-" + strconv.Itoa(p) }
 func partition(channel string, of int) int { return int(hash(channel) % uint32(of)) }
 

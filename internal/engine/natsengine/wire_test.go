@@ -159,6 +159,8 @@ func FuzzDecodeNotice(f *testing.F) {
 		{kind: noticeLeases, node: "n", number: 2, leases: []engine.Lease{{Holder: "h", Value: []byte("v")}}},
 		{kind: noticeBeat, node: "n", reply: true, news: []news{{channel: "c", seq: 4, number: 5}}},
 		{kind: noticeAsk, node: "n"},
+		{kind: noticeSome, node: "n", number: 2, part: 1, of: 3, leases: []engine.Lease{{Holder: "h", Value: []byte("v")}}},
+		{kind: noticeTold, node: "n", number: 2},
 	} {
 		f.Add(n.encode())
 	}
