@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/metrics"
@@ -24,13 +25,15 @@ type Channel struct {
 	opening sync.Mutex // held while the watch is started
 	stop    func()     // of the watch; nil until it runs
 
+	hasWaiting atomic.Bool // something is in waiting; set under delivery
+
 	mu       sync.Mutex // guards the following
 	members  []*Member  // replaced, not changed, when one leaves: deliver walks a snapshot
 	presence presence.State
 
 	delivery sync.Mutex     // held while members are handed frames; taken before mu. Guards the following
 	holds    int            // see Member.Hold
-	waiting  []engine.Event // that came while there were holds
+	waiting  []engine.Event // that came while there were holds; empty when there are none
 	frames   []frame
 	scratch  []protocol.Message
 
@@ -104,6 +107,7 @@ func (c *Channel) Deliver(events []engine.Event) {
 	defer c.delivery.Unlock()
 	if c.holds > 0 {
 		c.waiting = append(c.waiting, events...)
+		c.hasWaiting.Store(true)
 		return
 	}
 	c.hand(events)
@@ -179,9 +183,31 @@ func (c *Channel) release() {
 	c.delivery.Lock()
 	defer c.delivery.Unlock()
 	c.holds--
+	c.handWaiting()
+}
+
+// handOwn hands over what has waited when something of it is the member's own, whose
+// answer comes next. Whoever holds the channel flushes the others behind his release.
+func (c *Channel) handOwn(m *Member) {
+	if !c.hasWaiting.Load() { // what it wrote came before this call
+		return
+	}
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	for i := range c.waiting {
+		if e := c.waiting[i].Entry; e != nil && m.opts.getsOwn(e) {
+			c.handWaiting()
+			return
+		}
+	}
+}
+
+// handWaiting hands over what has waited. delivery is locked.
+func (c *Channel) handWaiting() {
 	if len(c.waiting) == 0 {
 		return
 	}
+	c.hasWaiting.Store(false)
 	c.hand(c.waiting)
 	clear(c.waiting)
 	if c.waiting = c.waiting[:0]; cap(c.waiting) > maxKeptWaiting {

@@ -392,6 +392,51 @@ func TestHold(t *testing.T) {
 		m.Leave()
 		n.Leave()
 	})
+	t.Run("[B3] what a member's own write does comes before the answer to it, whoever holds the channel", func(t *testing.T) {
+		h, eng := open(t)
+		own, other := &pieces{}, &pieces{}
+		ada, ben := join(t, h, own, hub.Options{Origin: "ada", Self: true}), join(t, h, other, hub.Options{})
+		defer ada.Leave()
+		defer ben.Leave()
+		ada.GoLive(hub.Seen{})
+		ben.GoLive(hub.Seen{})
+		ben.Hold()
+		say(t, eng, "cyd")
+		ada.Expect()
+		say(t, eng, "ada")
+		ada.Answer(protocol.EncodeText(protocol.V2, "", "", "", "answer", []byte("{}")))
+		if got := fmt.Sprint(own.sizes, other.sizes); got != "[3] []" {
+			t.Errorf("pieces of %s frames", got)
+		}
+		ben.Release()
+		hub.Flush(ben)
+		if got := fmt.Sprint(own.sizes, other.sizes); got != "[3] [2]" {
+			t.Errorf("behind the release, pieces of %s frames", got)
+		}
+	})
+	t.Run("an answer to who gets nothing of its own leaves what waits for a hold in one piece", func(t *testing.T) {
+		h, eng := open(t)
+		s := &pieces{}
+		ada, ben := join(t, h, &discard{}, hub.Options{Origin: "ada"}), join(t, h, s, hub.Options{})
+		defer ada.Leave()
+		defer ben.Leave()
+		ada.GoLive(hub.Seen{})
+		ben.GoLive(hub.Seen{})
+		ben.Hold()
+		for range 2 {
+			ada.Expect()
+			say(t, eng, "ada")
+			ada.Answer()
+		}
+		if got := s.waiting(); got != 0 {
+			t.Errorf("%d are handed over", got)
+		}
+		ben.Release()
+		hub.Flush(ben)
+		if got := fmt.Sprint(s.sizes); got != "[2]" {
+			t.Errorf("pieces of %s frames", got)
+		}
+	})
 	t.Run("nothing waits for longer than the first of two holds", func(t *testing.T) {
 		h, eng := open(t)
 		s := &sink{}

@@ -141,11 +141,18 @@ func (m *Member) deliver(b *batch) (n int, isDue bool) {
 // wrote says whether one of the frames is the member's own.
 func (m *Member) wrote(frames []frame) bool {
 	for i := range frames {
-		if e := frames[i].entry; e != nil && e.Origin != "" && e.Origin == m.opts.Origin {
+		if e := frames[i].entry; e != nil && m.opts.wrote(e) {
 			return true
 		}
 	}
 	return false
+}
+
+func (o *Options) wrote(e *engine.Entry) bool { return e.Origin != "" && e.Origin == o.Origin }
+
+// getsOwn says whether an entry is the member's own, and one that it may be handed.
+func (o *Options) getsOwn(e *engine.Entry) bool {
+	return o.wrote(e) && (o.Self || e.Kind == engine.KindChange)
 }
 
 func (c *catchUp) hold(h heldFrame) {
@@ -249,8 +256,10 @@ func (m *Member) Expect() {
 	m.answering = true
 }
 
-// Answer hands over what has waited, with the answers behind it.
+// Answer hands over what has waited, with the answers behind it. What the write did comes
+// before them (B3) also while somebody holds the channel.
 func (m *Member) Answer(answers ...protocol.Message) {
+	m.channel.handOwn(m)
 	m.handAnswer(answers)
 	m.sink.Flush()
 }

@@ -76,25 +76,55 @@ func TestBursts(t *testing.T) {
 			t.Errorf("pieces of %v frames", ada.pieces)
 		}
 	})
-	t.Run("[R1] what others write during a burst is delivered in the order of the log", func(t *testing.T) {
+	t.Run("[R1] [B3] what others write during a burst is delivered in the order of the log, and answered behind it", func(t *testing.T) {
 		w, _ := burstWorld(t)
-		ada, ben := w.connect("ada"), w.connect("ben")
+		ada, ben, cyd := w.connect("ada"), w.connect("ben"), w.connect("cyd")
 		ada.join(burstRoom, plain)
 		ben.join(burstRoom, selfAck)
+		cyd.join(burstRoom, plain)
 		ada.BeginBurst()
 		ada.push("1", burstRoom, "broadcast", message("first"))
 		ben.push("1", burstRoom, "broadcast", message("second"))
-		ada.push("1", burstRoom, "broadcast", message("third"))
-		ada.EndBurst()
-		var got []any
-		for len(got) < 3 {
-			if f := ben.next(); f.event == "broadcast" {
-				got = append(got, f.payload["payload"])
+		for _, want := range []string{"first", "second"} {
+			if got := ben.want("broadcast"); got["payload"] != want {
+				t.Errorf("%v, want %s", got, want)
 			}
 		}
-		if fmt.Sprint(got) != "[first second third]" {
-			t.Error(got)
+		ben.ok()
+		ada.push("1", burstRoom, "broadcast", message("third"))
+		ben.push("1", burstRoom, "broadcast", `{"type":"broadcast","event":"e","payload":"fourth","meta":{"ephemeral":true}}`)
+		for _, want := range []string{"third", "fourth"} {
+			if got := ben.want("broadcast"); got["payload"] != want {
+				t.Errorf("%v, want %s", got, want)
+			}
 		}
+		ben.ok()
+		ada.EndBurst()
+		for _, want := range []string{"first", "second", "third", "fourth"} {
+			if got := cyd.want("broadcast"); got["payload"] != want {
+				t.Errorf("%v, want %s", got, want)
+			}
+		}
+	})
+	t.Run("[R6] a change comes before the answer to its mutation while another's burst goes on", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada, ben := w.connect("ada"), w.connect("ben")
+		const id, other = "01920000-0000-7000-8000-000000000001", "01920000-0000-7000-8000-000000000002"
+		ada.joinRecords(id, "")
+		ada.synced()
+		ben.joinRecords(other, "")
+		ben.synced()
+		ada.BeginBurst()
+		ada.push("1", interview, "mutate", mutation(id, 1, "put", "a", `,"fields":{"content":"x"}`))
+		for n, fields := range []string{`{"content":"x"}`, `{"content":""}`} { // applied, and refused
+			ben.push("1", interview, "mutate", mutation(other, n+1, "put", fmt.Sprintf("b%d", n), `,"fields":`+fields))
+		}
+		for _, want := range []string{"change", "change", "phx_reply", "change", "phx_reply"} {
+			if f := ben.next(); f.event != want {
+				t.Errorf("got %s, want %s", f.raw, want)
+			}
+		}
+		ada.EndBurst()
 	})
 	t.Run("a burst that is served slowly lets others wait for a millisecond only", func(t *testing.T) {
 		w, clock := burstWorld(t)
@@ -154,6 +184,21 @@ func TestBursts(t *testing.T) {
 			break
 		}
 		ben.quiet()
+	})
+	t.Run("[B3] [B4] an ephemeral message comes before the answer to it, in one burst during another", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada, ben := w.connect("ada"), w.connect("ben")
+		ada.join(burstRoom, plain)
+		ben.join(burstRoom, selfAck)
+		ada.BeginBurst()
+		ada.push("1", burstRoom, "broadcast", message("first"))
+		ben.BeginBurst()
+		ben.push("1", burstRoom, "broadcast", `{"type":"broadcast","event":"e","payload":"second","meta":{"ephemeral":true}}`)
+		ben.EndBurst()
+		ben.want("broadcast")
+		ben.want("broadcast")
+		ben.ok()
+		ada.EndBurst()
 	})
 	t.Run("[R6] changes of a burst come before the answers to its mutations", func(t *testing.T) {
 		w, _ := burstWorld(t)

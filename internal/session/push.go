@@ -78,6 +78,11 @@ func (s *Session) append(sub *subscription, b *protocol.Broadcast) (engine.Recei
 	if b.IsBinary {
 		kind, data = engine.KindBinary, engine.JoinBinary(b.Event, b.Binary)
 	}
+	if sub.ack {
+		s.answered(sub)
+	} else if !b.Pushed.Ephemeral {
+		s.gather(sub)
+	}
 	if b.Pushed.Ephemeral {
 		return engine.Receipt{}, b.Pushed.ID, s.deps.Engine.Send(s.ctx, sub.member.Log(), engine.Entry{
 			Kind: kind, ID: b.Pushed.ID, Origin: sub.origin, Data: data, Time: s.deps.Now().UnixMilli(),
@@ -94,11 +99,6 @@ func (s *Session) append(sub *subscription, b *protocol.Broadcast) (engine.Recei
 	}
 	if write.Keep > 0 {
 		write.Durability = max(write.Durability, engine.OS) // B6
-	}
-	if sub.ack {
-		s.answered(sub)
-	} else {
-		s.gather(sub)
 	}
 	receipt, err := s.deps.Engine.Append(s.ctx, sub.member.Log(), write)
 	return receipt, id, err
