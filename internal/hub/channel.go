@@ -22,8 +22,9 @@ type Channel struct {
 
 	delivered *metrics.Cell // frames that members were handed
 
-	opening sync.Mutex // held while the watch is started
-	stop    func()     // of the watch; nil until it runs
+	starting sync.Mutex // guards the following; held for moments
+	attempt  *attempt   // to start the watch that is under way; nil when none is
+	stop     func()     // of the watch; nil until it runs
 
 	hasWaiting atomic.Bool // something is in waiting; set under delivery
 
@@ -50,35 +51,77 @@ func newChannel(h *Hub, name protocol.Channel, delivered *metrics.Cell) *Channel
 	return c
 }
 
-// open starts the watch, once. When it failed the next caller tries again.
+// An attempt to start a channel's watch, for all who join meanwhile.
+type attempt struct {
+	over    chan struct{} // is closed behind the following
+	err     error
+	givenUp bool // by who made it, and nothing is wrong with the engine
+}
+
+// open starts the watch, once. Who comes while somebody else tries to waits for that one and
+// no longer: an engine that is away takes its time to say so, and each would wait for all
+// before him. When it failed the next caller tries again.
 func (c *Channel) open(ctx context.Context) error {
-	c.opening.Lock()
-	defer c.opening.Unlock()
-	if c.stop != nil {
-		return nil
+	for {
+		c.starting.Lock()
+		if c.stop != nil {
+			c.starting.Unlock()
+			return nil
+		}
+		a := c.attempt
+		if a == nil {
+			a = &attempt{over: make(chan struct{})}
+			c.attempt = a
+			c.starting.Unlock()
+			return c.try(ctx, a)
+		}
+		c.starting.Unlock()
+		select {
+		case <-a.over:
+			if !a.givenUp {
+				return a.err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	_, stop, err := c.hub.eng.Watch(ctx, c.log, c)
+}
+
+func (c *Channel) try(ctx context.Context, a *attempt) error {
+	stop, err := c.start(ctx)
+	c.starting.Lock()
+	c.stop, c.attempt = stop, nil
+	c.starting.Unlock()
+	a.err, a.givenUp = err, err != nil && ctx.Err() != nil
+	close(a.over)
+	return err
+}
+
+// start starts the watch, and returns what stops it.
+func (c *Channel) start(ctx context.Context) (stop func(), err error) {
+	_, stop, err = c.hub.eng.Watch(ctx, c.log, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	leases, err := c.hub.eng.Leases(ctx, c.log)
 	if err != nil {
 		stop()
-		return err
+		return nil, err
 	}
 	c.mu.Lock()
 	c.presence.Load(leases)
 	c.mu.Unlock()
-	c.stop = stop
-	return nil
+	return stop, nil
 }
 
+// close ends the watch behind the last who joined, so that nobody starts it any more.
 func (c *Channel) close() {
-	c.opening.Lock()
-	defer c.opening.Unlock()
-	if c.stop != nil {
-		c.stop()
-		c.stop = nil
+	c.starting.Lock()
+	stop := c.stop
+	c.stop = nil
+	c.starting.Unlock()
+	if stop != nil {
+		stop()
 	}
 }
 
