@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/chorale-rt/chorale/internal/auth"
 	"github.com/chorale-rt/chorale/protocol"
@@ -13,7 +14,7 @@ import (
 // A Registry knows the open sessions of a server, whatever transport they came
 // by, for those who administer it. Make it with NewRegistry; a nil *Registry
 // knows none. Its methods may be called from any goroutine. They wait for the
-// frame that a session is handling.
+// frame that a session is handling; of several sessions for all at once.
 type Registry struct {
 	mu       sync.Mutex // guards the following
 	sessions map[string]*Session
@@ -62,28 +63,49 @@ func (r *Registry) all() []*Session {
 	return out
 }
 
+// each calls do with every session, locked. One that handles a frame may wait for the
+// engine: it is waited for beside the others, which do not wait for it.
+func (r *Registry) each(do func(*Session)) {
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	for _, s := range r.all() {
+		if s.mu.TryLock() {
+			s.unlockBehind(do)
+			continue
+		}
+		busy.Go(func() {
+			s.mu.Lock()
+			s.unlockBehind(do)
+		})
+	}
+}
+
+func (s *Session) unlockBehind(do func(*Session)) {
+	defer s.mu.Unlock()
+	do(s)
+}
+
 // Recheck asks every session to judge its tokens anew. judge returns a
 // *auth.TokenError for an identity whose token is no longer good; it must not
-// block. The channels of such tokens end with a system event, and a connection
-// that was opened with one is closed with protocol.CloseTokenRefused.
+// block, and may be called from several goroutines. The channels of such tokens end with
+// a system event, and a connection that was opened with one is closed with
+// protocol.CloseTokenRefused.
 func (r *Registry) Recheck(judge func(*auth.Identity) error) {
-	for _, s := range r.all() {
-		s.recheck(judge)
-	}
+	r.each(func(s *Session) { s.recheckLocked(judge) })
 }
 
 // DisconnectSubject closes the connections of a sub, with
 // protocol.CloseTokenRefused: its clients fetch a new token and come back. It
 // returns how many there were.
 func (r *Registry) DisconnectSubject(sub string) int {
-	n := 0
-	for _, s := range r.all() {
-		if s.speaksFor(sub) {
+	var n atomic.Int64
+	r.each(func(s *Session) {
+		if s.speaksForLocked(sub) {
 			s.disconnect()
-			n++
+			n.Add(1)
 		}
-	}
-	return n
+	})
+	return int(n.Load())
 }
 
 // DisconnectSession closes one connection, like DisconnectSubject. It is false
@@ -114,9 +136,7 @@ func (r *Registry) Member(origin string) (sessionID, sub string, ok bool) {
 	return "", "", false
 }
 
-func (s *Session) recheck(judge func(*auth.Identity) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Session) recheckLocked(judge func(*auth.Identity) error) {
 	if s.closed {
 		return
 	}
@@ -134,10 +154,8 @@ func (s *Session) recheck(judge func(*auth.Identity) error) {
 	}
 }
 
-// speaksFor says whether the connection, or one of its channels, has a token of sub.
-func (s *Session) speaksFor(sub string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// speaksForLocked says whether the connection, or one of its channels, has a token of sub.
+func (s *Session) speaksForLocked(sub string) bool {
 	if s.identity != nil && s.identity.Subject == sub {
 		return true
 	}

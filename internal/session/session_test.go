@@ -146,6 +146,7 @@ type client struct {
 	ref    int
 
 	closedWith int
+	closes     chan struct{} // is told when closedWith is set
 }
 
 func (w *world) connect(sub string) *client {
@@ -154,7 +155,7 @@ func (w *world) connect(sub string) *client {
 }
 
 func (w *world) connectAs(v protocol.Version, tok string) *client {
-	c := &client{t: w.t, v: v, wake: make(chan struct{}, 1)}
+	c := &client{t: w.t, v: v, wake: make(chan struct{}, 1), closes: make(chan struct{}, 1)}
 	c.Session = session.New(w.deps, c, v, tok)
 	w.t.Cleanup(c.Session.Close)
 	return c
@@ -193,8 +194,12 @@ func (c *client) Flush() {
 // Close implements session.Conn; it shadows the session's own.
 func (c *client) Close(code int, _ string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.closedWith = code
+	c.mu.Unlock()
+	select {
+	case c.closes <- struct{}{}:
+	default:
+	}
 }
 
 // frame is what the client was sent, with its payload decoded.
