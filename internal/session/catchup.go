@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/chorale-rt/chorale/internal/auth"
+	"github.com/chorale-rt/chorale/internal/collection"
 	"github.com/chorale-rt/chorale/internal/engine"
 	"github.com/chorale-rt/chorale/internal/hub"
 	"github.com/chorale-rt/chorale/protocol"
@@ -224,12 +225,12 @@ func (s *Session) readCollections(r *joinRequest, log string, p *past) *protocol
 
 // holds is the offset at which the client has a collection, 0 when it must be
 // loaded whole.
-func (r *joinRequest) holds(collection string, head engine.Position) uint64 {
+func (r *joinRequest) holds(name string, head engine.Position) uint64 {
 	resume := r.Chorale.Resume
 	switch {
 	case resume == nil, resume.Epoch != head.Epoch, resume.Offset > head.Offset:
 		return 0
-	case resume.Collections != nil && !slices.Contains(resume.Collections, collection):
+	case resume.Collections != nil && !slices.Contains(resume.Collections, name):
 		return 0
 	}
 	return resume.Offset
@@ -253,25 +254,51 @@ func appendPages(pages []protocol.StoredPage, name string, reset bool, offset ui
 	return pages
 }
 
-// syncedPayload is read after the records, so that what it settles is in them.
-// An outcome that is newer than a collection's pages is left out: its own change
-// is on its way and settles it.
+// syncedPayload is read after the records, so that what it settles is in them. An outcome
+// whose own change is still to come is left out: that settles it.
 func (s *Session) syncedPayload(r *joinRequest, p *past) ([]byte, error) {
 	payload := protocol.Synced{Epoch: p.position.Epoch, Offset: p.position.Offset, Outcomes: []protocol.Outcome{}}
 	if r.sub.client == "" {
 		return json.Marshal(payload)
 	}
-	last, outcomes, fault := s.deps.Collections.Client(s.ctx, r.sub.member.Log(), r.sub.client, r.sub.identity.Subject)
+	log := r.sub.member.Log()
+	last, outcomes, fault := s.deps.Collections.Client(s.ctx, log, r.sub.client, r.sub.identity.Subject)
 	if fault != nil {
 		return nil, fault
 	}
 	payload.Last = last
 	for _, o := range outcomes {
-		if o.Offset <= p.loadedUpTo() {
+		comes, err := s.changeComes(log, p, o.Offset)
+		if err != nil {
+			return nil, err
+		}
+		if !comes {
 			payload.Outcomes = append(payload.Outcomes, o)
 		}
 	}
 	return json.Marshal(payload)
+}
+
+// changeComes says whether the member will be handed the change of an offset. Collections
+// are read at offsets of their own: what is newer than one may be part of another, and of
+// a collection that was not asked for nothing comes. Only what was written during this
+// join is looked up.
+func (s *Session) changeComes(log string, p *past, offset uint64) (bool, error) {
+	if offset <= p.loadedUpTo() {
+		return false, nil
+	}
+	entries, err := s.deps.Engine.Read(s.ctx, log, engine.Position{Epoch: p.position.Epoch, Offset: offset - 1}, 1)
+	switch {
+	case errors.Is(err, engine.ErrTruncated):
+		return false, nil // better settled a moment before its change than never
+	case err != nil:
+		return false, err
+	case len(entries) == 0 || entries[0].Offset != offset:
+		return false, nil // likewise
+	}
+	name, _, _ := collection.ChangeHead(entries[0].Data)
+	loaded, asked := p.loaded[name]
+	return asked && offset > loaded, nil
 }
 
 // loadedUpTo is the offset up to which every collection was read.
