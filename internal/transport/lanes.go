@@ -151,8 +151,9 @@ func (l *lanes) begin(number uint32, token string, ticket limit.Ticket) {
 	l.newest = number
 	l.open[number] = n
 	l.mu.Unlock()
-	if n.isClosed() { // its token was revoked meanwhile
+	if n.isClosed() { // its token was revoked meanwhile, when it was none of those that are left
 		l.leaveLater(n)
+		l.closeEmpty()
 	}
 }
 

@@ -158,6 +158,23 @@ func TestLanes(t *testing.T) {
 			})
 		}
 	})
+	t.Run("[W5] so is one whose last lane is closed while it is opened", func(t *testing.T) {
+		e, p := shared(t, limit.Unlimited())
+		one := e.lane(t, 1)
+		l := one.lanes
+		var opening sync.WaitGroup
+		defer opening.Wait()
+		l.socket.mu.Lock() // so that who opens the lane cannot see yet whether it is closed
+		opening.Go(func() { l.Receive(false, []byte("2+ada")) })
+		two := e.lane(t, 2)
+		for _, n := range []*lane{two, one} { // by one revocation
+			n.closed = true
+		}
+		l.leaveLater(one)
+		l.closeEmpty()
+		l.socket.mu.Unlock()
+		p.ends(t, protocol.CloseNormal, "no lane is left")
+	})
 	for name, broken := range map[string][2]string{
 		"a frame without a number":      {heartbeat(1), "a frame of a shared socket begins with the number of its lane, from 1 to 999999999"},
 		"a lane that was never opened":  {"2" + heartbeat(1), "lane 2 was never opened"},
