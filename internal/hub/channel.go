@@ -148,12 +148,35 @@ func (c *Channel) remove(m *Member) {
 func (c *Channel) Deliver(events []engine.Event) {
 	c.delivery.Lock()
 	defer c.delivery.Unlock()
-	if c.holds > 0 {
+	switch {
+	case c.holds > 0 && c.mayWait(events):
 		c.waiting = append(c.waiting, events...)
 		c.hasWaiting.Store(true)
-		return
+	case len(c.waiting) > 0:
+		c.waiting = append(c.waiting, events...)
+		c.handWaiting()
+	default:
+		c.hand(events)
 	}
-	c.hand(events)
+}
+
+// mayWait says whether events may wait for whoever holds the channel: what is in the log,
+// and what the same sender says behind that. A hold is as long as its append takes, which
+// may be a cluster's election. Others' appends wait for that as well; their pointers and
+// presence do not, and are worth nothing when they are late. They take what waits along.
+func (c *Channel) mayWait(events []engine.Event) bool {
+	var before *engine.Entry
+	if n := len(c.waiting); n > 0 {
+		before = c.waiting[n-1].Entry
+	}
+	for i := range events {
+		e := events[i].Entry
+		if e == nil || e.Offset == 0 && (before == nil || e.Origin == "" || e.Origin != before.Origin) {
+			return false
+		}
+		before = e
+	}
+	return true
 }
 
 // Flush implements engine.Sink: what members were handed is written. Nothing is locked

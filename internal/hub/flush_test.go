@@ -51,7 +51,7 @@ func TestAHolderDoesNotWaitForAFlush(t *testing.T) {
 		c := newChannel(nil, protocol.Channel{Name: "room"}, nil)
 		c.due, c.flushing = []Sink{idle{}}, true
 		c.hold()
-		c.Deliver([]engine.Event{{Entry: &engine.Entry{Kind: engine.KindMessage, Data: []byte("{}")}}})
+		c.Deliver([]engine.Event{{Entry: &engine.Entry{Kind: engine.KindMessage, Offset: 1, Data: []byte("{}")}}})
 		c.Flush() // by the engine, for the write within the hold; it would wait for ever
 	})
 }

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +23,10 @@ const (
 
 func message(text string) string {
 	return fmt.Sprintf(`{"type":"broadcast","event":"e","payload":%q}`, text)
+}
+
+func ephemeral(text string) string {
+	return fmt.Sprintf(`{"type":"broadcast","event":"e","payload":%q,"meta":{"ephemeral":true}}`, text)
 }
 
 func TestBursts(t *testing.T) {
@@ -92,7 +97,7 @@ func TestBursts(t *testing.T) {
 		}
 		ben.ok()
 		ada.push("1", burstRoom, "broadcast", message("third"))
-		ben.push("1", burstRoom, "broadcast", `{"type":"broadcast","event":"e","payload":"fourth","meta":{"ephemeral":true}}`)
+		ben.push("1", burstRoom, "broadcast", ephemeral("fourth"))
 		for _, want := range []string{"third", "fourth"} {
 			if got := ben.want("broadcast"); got["payload"] != want {
 				t.Errorf("%v, want %s", got, want)
@@ -140,6 +145,40 @@ func TestBursts(t *testing.T) {
 		ben.want("broadcast")
 		ada.EndBurst()
 		ben.quiet()
+	})
+	t.Run("[B4] [P3] what is not logged does not wait for a burst whose append waits", func(t *testing.T) {
+		w, _ := burstWorld(t)
+		ada, ben, cyd := w.connect("ada"), w.connect("ben"), w.connect("cyd")
+		ada.join(burstRoom, plain)
+		ben.join(burstRoom, plain)
+		cyd.join(burstRoom, `{"presence":{"enabled":true}}`)
+		cyd.want("presence_state")
+		ada.BeginBurst()
+		ada.push("1", burstRoom, "broadcast", message("first"))
+		ada.push("1", burstRoom, "broadcast", ephemeral("of the same burst"))
+		gate := w.block("room:7")
+		var waits sync.WaitGroup
+		waits.Go(func() { ada.push("1", burstRoom, "broadcast", message("second")) })
+		<-gate.entered
+		cyd.quiet()
+		ben.push("1", burstRoom, "broadcast", ephemeral("pointer"))
+		ben.want("broadcast")
+		ben.want("broadcast")
+		ben.ok()
+		for _, want := range []string{"first", "of the same burst", "pointer"} {
+			if got := cyd.want("broadcast"); got["payload"] != want {
+				t.Errorf("%v, want %s", got, want)
+			}
+		}
+		ben.push("1", burstRoom, "presence", `{"event":"track","payload":{}}`)
+		ben.want("presence_diff")
+		ben.ok()
+		cyd.want("presence_diff")
+		gate.release()
+		waits.Wait()
+		cyd.quiet()
+		ada.EndBurst()
+		cyd.want("broadcast")
 	})
 	t.Run("[J1] [J2] joins and leaves inside a burst come behind what was said before them", func(t *testing.T) {
 		w, _ := burstWorld(t)
@@ -193,7 +232,7 @@ func TestBursts(t *testing.T) {
 		ada.BeginBurst()
 		ada.push("1", burstRoom, "broadcast", message("first"))
 		ben.BeginBurst()
-		ben.push("1", burstRoom, "broadcast", `{"type":"broadcast","event":"e","payload":"second","meta":{"ephemeral":true}}`)
+		ben.push("1", burstRoom, "broadcast", ephemeral("second"))
 		ben.EndBurst()
 		ben.want("broadcast")
 		ben.want("broadcast")

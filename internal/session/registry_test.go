@@ -19,6 +19,7 @@ type blocked struct {
 	channel string
 	entered chan struct{}
 	free    chan struct{}
+	release func() // closes free
 }
 
 func (b *blocked) Append(ctx context.Context, channel string, w engine.Write) (engine.Receipt, error) {
@@ -34,6 +35,8 @@ func (w *world) block(name string) *blocked {
 	b := &blocked{
 		Engine: w.engine.Engine, channel: protocol.Channel{Name: name}.Log(), entered: make(chan struct{}), free: make(chan struct{}),
 	}
+	b.release = sync.OnceFunc(func() { close(b.free) })
+	w.t.Cleanup(b.release) // before the sessions are closed, which wait
 	w.engine.Engine = b
 	return b
 }
@@ -70,11 +73,11 @@ func TestAdministration(t *testing.T) {
 				select {
 				case <-c.closes:
 				case <-time.After(10 * time.Second):
-					close(gate.free)
+					gate.release()
 					t.Fatalf("%d of %d are closed", i, others)
 				}
 			}
-			close(gate.free)
+			gate.release()
 			<-busy.closes
 		})
 	}
