@@ -228,7 +228,8 @@ func (m *Member) Replay(e *engine.Entry) protocol.Message {
 
 // Hold makes what is logged in the channel wait until Release, for everybody: a
 // burst of one sender then reaches each member in one piece instead of one by
-// one. Presence, and others' ephemeral messages, wait for nobody. Each Hold must be followed by a Release soon, also after Leave.
+// one. Presence, and others' ephemeral messages, wait for nobody. Each Hold must be
+// followed by a Release soon, also after Leave.
 func (m *Member) Hold() { m.channel.hold() }
 
 // Release ends a Hold; when it returns, what has waited was handed over. Flush must
