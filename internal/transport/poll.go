@@ -73,7 +73,9 @@ func (p *poller) wakeAll(ready []*polled) {
 	next := 0
 	for i, c := range ready {
 		staff := p.staff.Load()
-		c.wake()
+		if !c.wake() {
+			c.relieve()
+		}
 		if i >= next && staff >= maxSpare && p.staff.Load() > staff {
 			runtime.Gosched()
 			next = i + maxSpare
@@ -286,16 +288,30 @@ func (c *polled) meet(h *handshake, ticket limit.Ticket) {
 	c.reader = reader{socket: &c.socket, to: c.user}
 }
 
-// wake makes somebody look at the socket.
-func (c *polled) wake() {
+// wake makes somebody look at the socket. It is false when somebody works for it already,
+// who will look once more.
+func (c *polled) wake() bool {
 	for {
 		switch {
 		case c.working.CompareAndSwap(idle, busy):
 			c.server.poller.engage(c)
-			return
+			return true
 		case c.working.CompareAndSwap(busy, again), c.working.Load() == again:
-			return
+			return false
 		}
+	}
+}
+
+// relieve has written what waits for a socket's kernel, beside the goroutine that works for
+// it: that may wait for the engine, and what is said meanwhile to a client that reads must
+// not fill its queue. There may be nothing to write; the kernel says so. Nothing may be
+// locked.
+func (c *polled) relieve() {
+	c.mu.Lock()
+	waits := c.backlog != nil && (c.backlog.isStuck || c.writing) // who writes may be told just now that nothing more is taken
+	c.mu.Unlock()
+	if waits {
+		c.server.poller.running.Go(c.drain)
 	}
 }
 

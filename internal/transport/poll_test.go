@@ -3,9 +3,11 @@
 package transport
 
 import (
+	"io"
 	"net"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,6 +121,33 @@ func TestPolling(t *testing.T) {
 		close(release)
 		_ = slowClient.Close()
 		_ = quickClient.Close()
+	})
+	t.Run("[R7] a client that reads is written to while its receiver waits", func(t *testing.T) {
+		server := newEndpoint(t, Options{}).server
+		held, release := stuck{make(chan struct{}, 1)}, make(chan struct{})
+		defer close(release)
+		client, conn := connected(t)
+		defer func() { _ = client.Close() }()
+		sock := server.pollForTest(t, conn, receiverFunc(func() { held.entered <- struct{}{}; <-release }))
+		if _, err := client.Write(clientFrame(true, 1, "x")); err != nil {
+			t.Fatal(err)
+		}
+		<-held.entered
+		big, sent := textMessage(strings.Repeat("x", 100_000)), 0
+		for round := range 3 { // the kernel says more than once that there is room
+			for before := sent; sent == before || sock.stalled() == 0; {
+				sock.Send(big)
+				sent += len(big.Wire())
+			}
+			if err := client.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := io.CopyN(io.Discard, client, int64(sent)); err != nil {
+				t.Fatalf("round %d: %d of %d bytes: %v", round, n, sent, err)
+			}
+			sent = 0
+			eventually(t, "nothing to wait", func() bool { return sock.stalled() == 0 })
+		}
 	})
 	t.Run("an idle socket has no goroutine", func(t *testing.T) {
 		server := newEndpoint(t, Options{}).server
