@@ -36,18 +36,19 @@ const (
 // All methods may be called concurrently. Whoever opened it closes it; Close
 // waits for what was accepted and for all goroutines.
 type Engine struct {
-	options Options
-	store   *store
-	id      string      // of this node, for this run
-	ready   atomic.Bool // the store is there
-	shards  [shardCount]shard
-	memory  memory
-	nodes   nodes
-	checks  checks
-	number  atomic.Uint64 // of the newest batch, and of the newest change of a lease
-	live    [listeners]chan *nats.Msg
-	told    chan *nats.Msg // what nodes tell each other
-	deaf    atomic.Bool    // some of it was dropped
+	options  Options
+	store    *store
+	id       string      // of this node, for this run
+	ready    atomic.Bool // the store is there
+	shards   [shardCount]shard
+	memory   memory
+	nodes    nodes
+	checks   checks
+	revisits revisits
+	number   atomic.Uint64 // of the newest batch, and of the newest change of a lease
+	live     [listeners]chan *nats.Msg
+	told     chan *nats.Msg // what nodes tell each other
+	deaf     atomic.Bool    // some of it was dropped
 
 	work       sync.WaitGroup // appends, loads and repairs; added to under a shard's lock while it is not closed
 	background sync.WaitGroup
@@ -79,6 +80,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.memory.max = o.MaxMemory
 	e.nodes.init()
 	e.checks.init()
+	e.revisits.init()
 	for i := range e.live {
 		e.live[i] = make(chan *nats.Msg, listenBuffer)
 	}

@@ -196,6 +196,53 @@ func TestBases(t *testing.T) {
 		}
 		eventually(t, "only a base is left", func() bool { return inStream(t, b) == 1 })
 	})
+
+	t.Run("so is what retention drops of a channel that nobody uses any more", func(t *testing.T) {
+		var ahead atomic.Int64
+		o := still
+		o.SweepEvery, o.IdleAfter = 64*time.Millisecond, 50*time.Millisecond
+		o.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		e := open(t, s, o)
+		defer mustClose(t, e)
+		for range 100 {
+			mustAppend(t, e, text("%s", strings.Repeat("x", 100)))
+		}
+		head, err := e.Head(t.Context(), room)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it has left memory", func() bool { return inMemory(e) == nil })
+		if n := inStream(t, e); n < 100 {
+			t.Fatalf("%d messages are left", n)
+		}
+		ahead.Store(int64(time.Hour))
+		eventually(t, "only a base is left", func() bool { return inStream(t, e) == 1 })
+		eventually(t, "it leaves memory for good", func() bool {
+			e.revisits.mu.Lock()
+			defer e.revisits.mu.Unlock()
+			return inMemory(e) == nil && len(e.revisits.heap) == 0
+		})
+		if at, err := e.Head(t.Context(), room); err != nil || at != head {
+			t.Errorf("it is at %v, want %v (%v)", at, head, err)
+		}
+	})
+
+	t.Run("a channel is looked at once, when the last of what it holds is dropped", func(t *testing.T) {
+		var r revisits
+		r.init()
+		r.add(10, "a")
+		r.add(30, "a") // it was used again
+		r.add(20, "b")
+		var got []string
+		for now := int64(0); now < 50; now += 5 {
+			for name, ok := r.due(now); ok; name, ok = r.due(now) {
+				got = append(got, fmt.Sprint(name, now))
+			}
+		}
+		if !slices.Equal(got, []string{"b20", "a30"}) || len(r.at) > 0 {
+			t.Errorf("%v, %v left", got, r.at)
+		}
+	})
 }
 
 // A repair that waits for this node's own watchers does not keep others from reading.

@@ -137,6 +137,12 @@ func (e *Engine) letGoLocked(c *channel) {
 		delete(s.channels, c.name)
 	}
 	c.gone = true
+	if c.failed == nil {
+		now := e.now()
+		if at, ok := c.revisitAt(now, e.options.IdleAfter); ok {
+			e.revisits.add(at, c.name)
+		}
+	}
 	e.memory.used.Add(-c.Forget())
 	if sub := c.sub.Load(); sub != nil {
 		if err := sub.Unsubscribe(); err != nil && e.store.nc.IsConnected() {

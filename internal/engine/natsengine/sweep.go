@@ -12,6 +12,7 @@ func (e *Engine) sweepUntilStopped() {
 			return
 		case <-t.C:
 			e.shards[i].sweep()
+			e.revisit()
 		}
 	}
 }
