@@ -45,7 +45,8 @@
 // They go over core NATS and are not stored. Both carry the place in the log
 // behind which they happened, and wait for it where they arrive. Each node knows
 // its own leases for sure; changes are numbered, and who sees a gap, loads a channel
-// or meets a node asks. Nodes give a sign of life every second; the leases of one
+// or meets a node asks. An answer says up to which number it is complete, and one about
+// all channels has an end: what it left out is asked for. Nodes give a sign of life every second; the leases of one
 // that is silent for five, or says goodbye, end.
 //
 // # Epochs
@@ -74,8 +75,11 @@
 // # Deleting
 //
 // A base is written by the node whose message made the log longer than three
-// times what the channel holds, and by the node with the lowest id for a quiet
-// channel whose entries were dropped.
+// times what the channel holds; for a quiet channel whose entries were dropped by the
+// node with the lowest id, or by any that has the channel when that does not. A channel
+// that has left memory is loaded once more when the last of its entries is dropped. A
+// large base is sent ahead in pieces, and given up when another one came since: whoever
+// stored that may have deleted them.
 //
 // # Memory
 //

@@ -1,7 +1,6 @@
 package natsengine
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,15 +48,7 @@ func TestHeld(t *testing.T) {
 		a, b := pair(t, s, still)
 		w := observe(t, b)
 		deafen(t, b)
-		var want []string
-		for i := range 300 {
-			data := fmt.Sprintf("%03d %s", i, bytes.Repeat([]byte("x"), 1000))
-			want = append(want, data)
-			mustAppend(t, a, text("%s", data))
-		}
-		if n := inStream(t, a); n >= 300 {
-			t.Fatalf("%d messages are in the stream: nothing was compacted", n)
-		}
+		want := fillUp(t, a)
 		sentBehind(b, a, place(a), "sent")
 		want = append(want, "sent")
 		eventually(t, "all are there", func() bool { return len(w.seen()) >= len(want) })

@@ -2,6 +2,7 @@ package natsengine
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -131,4 +132,18 @@ func inStream(t *testing.T, e *Engine) int {
 		t.Fatal(err)
 	}
 	return len(list)
+}
+
+// fillUp appends so much that the log is compacted, and returns what it says.
+func fillUp(t *testing.T, e *Engine) []string {
+	t.Helper()
+	var said []string
+	for i := range 300 {
+		said = append(said, fmt.Sprintf("%03d %s", i, strings.Repeat("x", 1000)))
+		mustAppend(t, e, text("%s", said[i]))
+	}
+	if n := inStream(t, e); n >= 300 {
+		t.Fatalf("%d messages are in the stream: nothing was compacted", n)
+	}
+	return said
 }

@@ -214,11 +214,12 @@ func (c *channel) ownLeases() []*notice {
 		all = append(all, engine.Lease{Holder: holder, Value: c.Log.Leases[holder]})
 	}
 	e := c.shard.engine
+	number := e.number.Load() // once: other channels change it meanwhile, and parts of two answers are not put together
 	parts := pack(all, e.store.pieceSize(), func(l engine.Lease) int { return chanlog.LeaseSize(l.Holder, l.Value) })
 	told := make([]*notice, len(parts))
 	for i, part := range parts {
 		told[i] = &notice{
-			kind: noticeSome, channel: c.escaped, number: e.number.Load(), leases: part, part: uint64(i), of: uint64(len(parts)),
+			kind: noticeSome, channel: c.escaped, number: number, leases: part, part: uint64(i), of: uint64(len(parts)),
 		}
 	}
 	if len(told) == 1 {

@@ -62,15 +62,7 @@ func TestMissed(t *testing.T) {
 		a, b := pair(t, s, Options{QuietAfter: time.Hour, NodeTimeout: time.Hour})
 		w := observe(t, b)
 		deafen(t, b)
-		var want []string
-		for i := range 300 {
-			data := fmt.Sprintf("%03d %s", i, bytes.Repeat([]byte("x"), 1000))
-			want = append(want, data)
-			mustAppend(t, a, text("%s", data))
-		}
-		if n := inStream(t, a); n >= 300 {
-			t.Fatalf("%d messages are in the stream: nothing was compacted", n)
-		}
+		want := fillUp(t, a)
 		if _, err := b.Head(t.Context(), room); err != nil {
 			t.Fatal(err)
 		}
@@ -267,6 +259,45 @@ func TestLeases(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "what comes behind them is seen", func() bool { return slices.Equal(w.seen(), []string{"-h7"}) })
+	})
+
+	t.Run("also while there is traffic in other channels", func(t *testing.T) {
+		e := open(t, s, still)
+		defer mustClose(t, e)
+		value := bytes.Repeat([]byte("v"), 16<<10)
+		for i := range 200 {
+			if err := e.PutLease(t.Context(), room, fmt.Sprint("h", i), value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop := make(chan struct{})
+		var traffic sync.WaitGroup
+		defer traffic.Wait()
+		defer close(stop)
+		traffic.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					e.number.Add(1)
+				}
+			}
+		})
+		c := inMemory(e)
+		c.shard.mu.Lock()
+		defer c.shard.mu.Unlock()
+		for range 100 {
+			told := c.ownLeases()
+			if len(told) < 3 {
+				t.Fatalf("%d parts", len(told))
+			}
+			for _, n := range told {
+				if n.number != told[0].number {
+					t.Fatalf("parts have the numbers %d and %d", told[0].number, n.number)
+				}
+			}
+		}
 	})
 
 	t.Run("of leases in parts that were missed nothing is taken over", func(t *testing.T) {
