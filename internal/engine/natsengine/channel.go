@@ -467,8 +467,8 @@ func (s logSize) after(m *message) logSize {
 }
 
 // become takes over what was read of the channel, and tells watchers what they
-// have missed and what happened behind it. A flight that may be in there is not decided over again: it would be
-// stored twice.
+// have missed and what happened behind it. A flight that may be in there is not decided
+// over again: it would be stored twice.
 func (c *channel) become(img *image) {
 	if f := c.flight; f != nil {
 		if img.log.Epoch == c.Epoch && f.mayBeIn(img.log) {

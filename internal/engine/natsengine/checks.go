@@ -1,7 +1,6 @@
 package natsengine
 
 import (
-	"container/heap"
 	"sync"
 	"time"
 )
@@ -11,7 +10,7 @@ import (
 // has no successor that would show its loss.
 type checks struct {
 	mu   sync.Mutex
-	heap checkHeap
+	heap dueHeap[*channel]
 	busy chan struct{} // as many as may read at a time
 }
 
@@ -30,25 +29,6 @@ type checkTime struct {
 	after int64 // ms of quiet that the next check waits for
 }
 
-type checkEntry struct {
-	at int64
-	c  *channel
-}
-
-type checkHeap []checkEntry
-
-func (h checkHeap) Len() int           { return len(h) }
-func (h checkHeap) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h checkHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *checkHeap) Push(x any)        { *h = append(*h, x.(checkEntry)) } //nolint:forcetypeassert // heap calls it with what add pushed
-func (h *checkHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	old[len(old)-1] = checkEntry{}
-	*h = old[:len(old)-1]
-	return last
-}
-
 func (k *checks) init() { k.busy = make(chan struct{}, checksAtOnce) }
 
 func (k *checks) enter() { k.busy <- struct{}{} }
@@ -57,17 +37,14 @@ func (k *checks) leave() { <-k.busy }
 func (k *checks) add(at int64, c *channel) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	heap.Push(&k.heap, checkEntry{at, c})
+	k.heap.add(at, c)
 }
 
 // due takes a channel whose time has come.
-func (k *checks) due(now int64) (checkEntry, bool) {
+func (k *checks) due(now int64) (due[*channel], bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.heap) == 0 || k.heap[0].at > now {
-		return checkEntry{}, false
-	}
-	return heap.Pop(&k.heap).(checkEntry), true //nolint:forcetypeassert // add pushes nothing else
+	return k.heap.take(now)
 }
 
 // checkSoonLocked is called at each traffic of a channel: it is checked when it
@@ -102,8 +79,8 @@ func (e *Engine) checkUntilStopped() {
 
 // check compares a quiet channel with what the leader has, and says when it is
 // to be compared again.
-func (e *Engine) check(entry checkEntry, now int64) {
-	c := entry.c
+func (e *Engine) check(entry due[*channel], now int64) {
+	c := entry.what
 	s := c.shard
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,7 +1,6 @@
 package natsengine
 
 import (
-	"container/heap"
 	"sync"
 	"time"
 )
@@ -23,28 +22,8 @@ const (
 // node that had a channel looks, because one of them may be gone by then.
 type revisits struct {
 	mu   sync.Mutex
-	heap revisitHeap
+	heap dueHeap[string]
 	at   map[string]int64 // of a channel's entry that counts; there may be older ones
-}
-
-// revisit is one channel, and the instant (Unix ms).
-type revisit struct {
-	at   int64
-	name string
-}
-
-type revisitHeap []revisit
-
-func (h revisitHeap) Len() int           { return len(h) }
-func (h revisitHeap) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h revisitHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *revisitHeap) Push(x any)        { *h = append(*h, x.(revisit)) } //nolint:forcetypeassert // heap calls it with what add pushed
-func (h *revisitHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	old[len(old)-1] = revisit{}
-	*h = old[:len(old)-1]
-	return last
 }
 
 func (r *revisits) init() { r.at = make(map[string]int64) }
@@ -53,7 +32,7 @@ func (r *revisits) add(at int64, name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.heap) < revisitsMax {
-		heap.Push(&r.heap, revisit{at, name})
+		r.heap.add(at, name)
 		r.at[name] = at
 	}
 }
@@ -62,14 +41,16 @@ func (r *revisits) add(at int64, name string) {
 func (r *revisits) due(now int64) (name string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.heap) > 0 && r.heap[0].at <= now {
-		v := heap.Pop(&r.heap).(revisit) //nolint:forcetypeassert // add pushes nothing else
-		if r.at[v.name] == v.at {
-			delete(r.at, v.name)
-			return v.name, true
+	for {
+		next, ok := r.heap.take(now)
+		if !ok {
+			return "", false
+		}
+		if r.at[next.what] == next.at {
+			delete(r.at, next.what)
+			return next.what, true
 		}
 	}
-	return "", false
 }
 
 // revisitAt is when retention has dropped all that it will of a channel that nobody uses
